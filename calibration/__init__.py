@@ -1,0 +1,25 @@
+"""Calibration of the simulation to the published flows, and the evidence it stands on."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .calibrate import Fit, fit_core_rates, fit_side_job_starts
+    from .targets import Targets
+
+_HOMES = {
+    "Fit": "calibrate",
+    "Targets": "targets",
+    "fit_core_rates": "calibrate",
+    "fit_side_job_starts": "calibrate",
+}
+
+__all__ = ["Fit", "Targets", "fit_core_rates", "fit_side_job_starts"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

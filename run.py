@@ -1,0 +1,581 @@
+"""The door to Jobveje: parses the command line, calls the library, prints.
+
+``python run.py COMMAND`` and ``jobveje COMMAND`` are the same. Results go to stdout, progress and problems to stderr.
+Exit codes: 0 fine, 1 our fault, 2 bad input or usage, 3 partial, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sim.errors import InputError, Problem, ResultError, ScenarioError, nearest
+from sim.locale import LANGUAGES, default_language, number, percent, text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sim.ensemble import Job
+    from sim.results import Result
+    from sim.scenario import Scenario
+
+
+def spoken(arguments: Sequence[str]) -> str:
+    """Return the language asked for on the command line, else that of JOBVEJE_LANG, else Danish."""
+    for i, argument in enumerate(arguments):
+        name, _, value = argument.partition("=")
+        if name == "--lang":
+            asked = value or (arguments[i + 1] if i + 1 < len(arguments) else "")
+            return asked if asked in LANGUAGES else default_language()
+    return default_language()
+
+
+_HELP_LANG = spoken(sys.argv[1:])
+
+
+def _t(key: str, **values: object) -> str:
+    return text(f"cli.{key}", _HELP_LANG, **values)
+
+
+app = typer.Typer(
+    help=_t("app"), add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+
+What = Annotated[str, typer.Argument(metavar="WHAT", help=_t("arg_what"), show_default=False)]
+Files = Annotated[list[str], typer.Argument(metavar="FILE", help=_t("arg_files"), show_default=False)]
+File = Annotated[str, typer.Argument(metavar="FILE", help=_t("arg_file"), show_default=False)]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help=_t("arg_folder"), show_default=False)]
+Against = Annotated[str, typer.Option("--against", metavar="BASE", help=_t("opt_against"), show_default=False)]
+Diff = Annotated[str | None, typer.Option("--diff", metavar="OTHER", help=_t("opt_diff"))]
+Set = Annotated[list[str] | None, typer.Option("-s", "--set", metavar="KEY=VALUE", help=_t("opt_set"))]
+SetCompared = Annotated[
+    list[str] | None, typer.Option("-s", "--set", metavar="KEY=VALUE", help=_t("opt_set_compare"))
+]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help=_t("opt_out"))]
+Force = Annotated[bool, typer.Option("--force", help=_t("opt_force"))]
+Replicates = Annotated[int, typer.Option("--replicates", metavar="N", help=_t("opt_replicates"))]
+Draws = Annotated[int, typer.Option("--draws", metavar="N", help=_t("opt_draws"))]
+Workers = Annotated[int | None, typer.Option("--workers", metavar="N", help=_t("opt_workers"))]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help=_t("opt_seed"))]
+Lang = Annotated[str | None, typer.Option("--lang", metavar="da|en", help=_t("opt_lang"))]
+Json = Annotated[bool, typer.Option("--json", help=_t("opt_json"))]
+
+
+@app.command("list", help=_t("list"))
+def list_(what: What, lang: Lang = None, as_json: Json = False) -> None:
+    """Print one part of the catalogue."""
+    lang = _language(lang)
+    kinds = {
+        "scenarios": _scenarios,
+        "activities": _activities,
+        "states": _states,
+        "measures": _measures,
+        "parameters": _parameters,
+    }
+    if what not in kinds:
+        raise InputError([_wrong_choice("WHAT", what, list(kinds))])
+    _print_rows(kinds[what](lang), as_json)
+
+
+@app.command(help=_t("check"))
+def check(files: Files, lang: Lang = None, as_json: Json = False) -> None:
+    """Validate scenario files; every problem of every file is named."""
+    from sim.scenario import Scenario
+
+    lang = _language(lang)
+    problems: list[Problem] = []
+    fine = []
+    for file in files:
+        try:
+            fine.append({"file": file, "id": Scenario.read(file).id})
+        except ScenarioError as error:
+            problems += error.problems
+    if as_json:
+        _print_json({"fine": fine, "problems": [problem.render(lang) for problem in problems]})
+    else:
+        for found in fine:
+            print(text("cli.fine", lang, file=found["file"]))
+    if problems:
+        raise ScenarioError(problems)
+
+
+@app.command(help=_t("schema"))
+def schema() -> None:
+    """Print the JSON Schema of scenario files."""
+    from sim.scenario import json_schema
+
+    _print_json(json_schema())
+
+
+@app.command(help=_t("show"))
+def show(file: File, diff: Diff = None, set_: Set = None, lang: Lang = None, as_json: Json = False) -> None:
+    """Print a resolved scenario, or what differs from another."""
+    from sim.scenario import Scenario
+
+    lang = _language(lang)
+    scenario = Scenario.read(file, set_ or ())
+    if diff is not None:
+        other = Scenario.read(diff)
+        rows = [{"key": k, scenario.id: a, other.id: b} for k, a, b in scenario.diff(other)]
+        if not rows and not as_json:
+            print(text("cli.same", lang))
+            return
+    else:
+        origins = {"default": text("cli.origin_default", lang), "card": text("cli.origin_card", lang)}
+        rows = [
+            {"key": key, "value": value, "origin": re.sub(r"^(default|card)\b", lambda m: origins[m[0]], origin)}
+            for key, value, origin in scenario.rows()
+        ]
+    names = {name: text(f"cli.col_{name}", lang) for name in ("key", "value", "origin")}
+    _print_rows(rows, as_json, names)
+
+
+@app.command(help=_t("run"))
+def run(
+    file: File,
+    set_: Set = None,
+    out: Out = None,
+    force: Force = False,
+    replicates: Replicates = 20,
+    draws: Draws = 1,
+    workers: Workers = None,
+    seed: Seed = 1,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Run one scenario."""
+    from sim.ensemble import Job
+    from sim.scenario import Scenario
+
+    lang = _language(lang)
+    _numbers_fine(replicates, draws, workers)
+    scenario = Scenario.read(file, set_ or ())
+    job = Job.plan([scenario], None, seed, replicates)
+    _carry_out(job, _folder(out, scenario.id, force), workers, lang, as_json, {"scenario": set_ or []})
+
+
+@app.command(help=_t("compare"))
+def compare(
+    files: Files,
+    against: Against,
+    set_: SetCompared = None,
+    out: Out = None,
+    force: Force = False,
+    replicates: Replicates = 10,
+    draws: Draws = 1,
+    workers: Workers = None,
+    seed: Seed = 1,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Compare scenarios with a base."""
+    from sim.ensemble import Job, check_shared
+    from sim.scenario import Scenario
+
+    lang = _language(lang)
+    _numbers_fine(replicates, draws, workers)
+    shared = [s for s in set_ or [] if re.match(r"\s*(population|horizon|parameters)\b", s)]
+    read: list[Scenario] = []
+    problems: list[Problem] = []
+    for file, overrides in [(against, shared), *((file, set_ or []) for file in files)]:
+        try:
+            read.append(Scenario.read(file, overrides))
+        except ScenarioError as error:
+            problems += [p for p in error.problems if p not in problems]
+    if problems:
+        raise ScenarioError(problems)
+    base, *compared = read
+    check_shared(compared, base)
+    job = Job.plan(read, base.id, seed, replicates)
+    changed = {"compared": set_ or [], "base": shared}
+    _carry_out(job, _folder(out, compared[0].id, force), workers, lang, as_json, changed)
+
+
+@app.command(help=_t("resume"))
+def resume(folder: Folder, workers: Workers = None, lang: Lang = None, as_json: Json = False) -> None:
+    """Finish an interrupted run or comparison."""
+    from sim.ensemble import job_of
+
+    lang = _language(lang)
+    _numbers_fine(1, 1, workers)
+    job, manifest = job_of(folder)
+    _finish(job, folder, manifest, workers, lang, as_json)
+
+
+def _language(lang: str | None) -> str:
+    if lang is not None and lang not in LANGUAGES:
+        raise InputError([_wrong_choice("--lang", lang, LANGUAGES)])
+    return lang or default_language()
+
+
+def _wrong_choice(key: str, value: str, allowed: Sequence[str]) -> Problem:
+    values = {"value": value, "allowed": ", ".join(allowed)}
+    return Problem("choice", key=key, values=values, nearest=nearest(value, allowed))
+
+
+def _numbers_fine(replicates: int, draws: int, workers: int | None) -> None:
+    given = {"--replicates": replicates, "--draws": draws, "--workers": 1 if workers is None else workers}
+    problems = [
+        Problem("whole_at_least", key=key, values={"value": value, "low": 1})
+        for key, value in given.items()
+        if value < 1
+    ]
+    if draws > 1:
+        problems.append(Problem("draws_available", key="--draws", values={"given": draws, "available": 1}))
+    if problems:
+        raise InputError(problems)
+
+
+def _folder(out: Path | None, id: str, force: bool) -> Path:
+    """Return the new folder of the result; an existing one only with force, and only if it holds a result."""
+    from sim.ensemble import OWN_FILES
+    from sim.results import MANIFEST
+
+    if out is None:
+        for n in range(1, 10_000):
+            folder = Path("results") / f"{id}-{n:02d}"
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir(parents=True)
+                return folder
+        raise ResultError([Problem("folder_exists", values={"folder": folder})])
+    if out.exists():
+        if not force or not out.is_dir() or not (out / MANIFEST).is_file():
+            raise ResultError([Problem("folder_exists", values={"folder": out})])
+        for name in OWN_FILES:
+            (out / name).unlink(missing_ok=True)
+        for name in ("figures", "shards"):
+            shutil.rmtree(out / name, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+    return out
+
+
+def _carry_out(
+    job: Job, folder: Path, workers: int | None, lang: str, as_json: bool, overrides: dict[str, list[str]]
+) -> None:
+    from sim.ensemble import start
+
+    manifest = start(job, folder, " ".join(["jobveje", *sys.argv[1:]]), overrides)
+    _finish(job, folder, manifest, workers, lang, as_json)
+
+
+def _finish(
+    job: Job, folder: Path, manifest: dict[str, Any], workers: int | None, lang: str, as_json: bool
+) -> None:
+    from tqdm import tqdm
+
+    from sim.ensemble import Unfinished, execute
+    from sim.report import write_report
+
+    door = "python run.py" if Path(sys.argv[0]).name == "run.py" else "jobveje"
+    again = f"{door} resume {folder}"
+    bar = tqdm(
+        total=job.resident_months,
+        desc=text("cli.progress", lang),
+        unit=text("cli.unit", lang),
+        unit_scale=True,
+        file=sys.stderr,
+    )
+    try:
+        with bar:
+            result = execute(job, folder, manifest, workers, bar.update)
+        write_report(folder, lang)
+    except KeyboardInterrupt:
+        print("\n" + Problem("interrupted", values={"command": again}).render(lang), file=sys.stderr)
+        raise typer.Exit(130) from None
+    except Unfinished as error:
+        values = {"done": error.done, "total": error.total, "command": again}
+        print(Problem("partial", values=values).render(lang), file=sys.stderr)
+        raise typer.Exit(3) from error
+    if job.against is None:
+        _print_run(result, folder, lang, as_json)
+    else:
+        _print_comparison(result, folder, lang, as_json)
+
+
+def _print_comparison(result: Result, folder: Path, lang: str, as_json: bool) -> None:
+    from sim.comparison import headlines
+    from sim.measures import MEASURES
+
+    table = headlines(result)
+    if as_json:
+        _print_json(
+            {
+                "folder": str(folder),
+                "pairing": {k: v for k, v in result.pairing.items() if k != "pairs"},
+                "differences": json.loads(table.to_json(orient="records")),
+            }
+        )
+    else:
+        manifest = result.manifest
+        for scenario in table["scenario"].unique():
+            mine = table[table["scenario"] == scenario]
+            print(text("cli.heading_compare", lang, scenario=scenario, against=manifest["against"], **_size(manifest, lang)))
+            rows, same = [], []
+            for row in mine.itertuples():
+                measure = MEASURES[str(row.measure)]
+                if row.estimate == row.low == row.high == 0:
+                    same.append(measure.label(lang))
+                    continue
+                rows.append(
+                    {
+                        "measure": measure.label(lang),
+                        "month": row.month,
+                        "base": _value(row.base, measure.unit, lang),
+                        "with": _value(row.mean, measure.unit, lang),
+                        "difference": _change(row.estimate, measure.unit, lang)
+                        + " ± "
+                        + _change(row.se, measure.unit, lang).lstrip("+"),
+                        "luck": _change(row.low, measure.unit, lang) + " … " + _change(row.high, measure.unit, lang),
+                        "above": number(float(row.p_above_zero), lang, 2),
+                    }
+                )
+            if rows:
+                _print_rows(rows, False, _headings(rows, lang))
+            if same:
+                print(text("cli.unchanged", lang, measures="; ".join(same)))
+            print()
+        print(text("cli.note_compare", lang, assumed=_assumed(result)))
+        proof = {k: number(result.pairing[k], lang) for k in ("touched", "untouched")}
+        if result.pairing["untouched_identical"]:
+            print(text("cli.pairing_fine", lang, **proof))
+        print(text("cli.written", lang, folder=folder))
+    if not result.pairing["untouched_identical"]:
+        print(text("cli.pairing_broken", lang), file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _print_run(result: Result, folder: Path, lang: str, as_json: bool) -> None:
+    from sim.measures import MEASURES
+
+    table = result.table("summary", group_by="all")
+    if as_json:
+        _print_json({"folder": str(folder), "summary": json.loads(table.to_json(orient="records"))})
+        return
+    rows = []
+    for key, measure in MEASURES.items():
+        found = table[table["measure"] == key].sort_values("month")
+        if not len(found):
+            continue
+        first, last = found.iloc[0], found.iloc[-1]
+        spread = [_value(last[p], measure.unit, lang) for p in ("p5", "p95")]
+        rows.append(
+            {
+                "measure": measure.label(lang),
+                "start": f"{_value(first['mean'], measure.unit, lang)} ({first['month']})",
+                "end": f"{_value(last['mean'], measure.unit, lang)} ({last['month']})",
+                "spread": " … ".join(spread),
+            }
+        )
+    scenario = result.manifest["scenarios"][0]["id"]
+    print(text("cli.heading_run", lang, scenario=scenario, **_size(result.manifest, lang)))
+    _print_rows(rows, False, _headings(rows, lang))
+    print()
+    print(text("cli.note_run", lang, assumed=_assumed(result)))
+    print(text("cli.written", lang, folder=folder))
+
+
+def _size(manifest: dict[str, Any], lang: str) -> dict[str, str]:
+    residents = manifest["scenarios"][0]["population"]["residents"]
+    return {"replicates": number(manifest["replicates"], lang), "residents": number(residents, lang)}
+
+
+def _assumed(result: Result) -> int:
+    return int(result.table("assumptions")["grade"].isin(["C", "D"]).sum())
+
+
+def _headings(rows: list[dict[str, Any]], lang: str) -> dict[str, str]:
+    return {name: text(f"cli.col_{name}", lang) for name in rows[0]}
+
+
+def _value(value: float, unit: str, lang: str) -> str:
+    return percent(value, lang) if unit == "share" else number(value, lang, 1)
+
+
+def _change(value: float, unit: str, lang: str) -> str:
+    shown = number(100 * value if unit == "share" else value, lang, 2)
+    return f"+{shown}" if value > 0 else shown
+
+
+def _print_rows(rows: list[dict[str, Any]], as_json: bool, names: dict[str, str] | None = None) -> None:
+    if as_json:
+        _print_json(rows)
+        return
+    import pandas as pd
+
+    table = pd.DataFrame(rows).rename(columns=names or {})
+    print(_plain(table))
+
+
+def _plain(table: pd.DataFrame) -> str:
+    """Return the table as left-aligned columns of plain text."""
+    cells = [[str(name) for name in table.columns], *([str(v) for v in row] for row in table.to_numpy(dtype=object))]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def _print_json(content: Any) -> None:
+    print(json.dumps(content, indent=1, ensure_ascii=False))
+
+
+def _scenarios(lang: str) -> list[dict[str, Any]]:
+    from sim.scenario import list_scenarios
+
+    return [
+        {
+            "id": s.id,
+            "title": s.title[lang],
+            "recipe": s.recipe,
+            "residents": s.residents,
+            "start": s.start,
+            "months": s.months,
+            "activities": ", ".join(item.id for item in s.activities) or "-",
+        }
+        for s in list_scenarios()
+    ]
+
+
+def _activities(lang: str) -> list[dict[str, Any]]:
+    from sim import list_activities
+
+    return [
+        {
+            "key": a.key,
+            "label": a.label(lang),
+            "grade": a.grade,
+            "source": a.source,
+            "changes": a.changes_da if lang == "da" else a.changes_en,
+            "cannot": a.cannot_da if lang == "da" else a.cannot_en,
+            "parameters": ", ".join(a.parameters),
+        }
+        for a in list_activities()
+    ]
+
+
+def _states(lang: str) -> list[dict[str, Any]]:
+    from sim.states import STATES
+
+    return [
+        {
+            "key": s.key,
+            "label": s.label_da if lang == "da" else s.label_en,
+            "definition": s.definition_da if lang == "da" else s.definition_en,
+        }
+        for s in STATES
+    ]
+
+
+def _measures(lang: str) -> list[dict[str, Any]]:
+    from sim.measures import MEASURES
+
+    return [
+        {"key": m.key, "label": m.label(lang), "unit": m.unit, "among": m.population(lang)} for m in MEASURES.values()
+    ]
+
+
+def _parameters(lang: str) -> list[dict[str, Any]]:
+    from sim.activities import catalogue
+    from sim.parameters import UNITS, ParameterSet
+
+    cards = dict(ParameterSet.read("default"))
+    for activity in catalogue().values():
+        cards |= {f"{activity.key}.{id}": card for id, card in activity.parameters.items()}
+    return [
+        {
+            "id": id,
+            "value": f"{p.value:.6g}",
+            "unit": UNITS[p.unit].label_da if lang == "da" else UNITS[p.unit].label_en,
+            "range": f"{p.range[0]:g} – {p.range[1]:g}",
+            "grade": p.grade,
+            "date": p.date,
+            "label": p.label(lang),
+            "source": ", ".join(p.source),
+        }
+        for id, p in cards.items()
+    ]
+
+
+@contextlib.contextmanager
+def _translated_help(lang: str) -> Iterator[None]:
+    """Put the framework's own English words of a help page into the language asked for."""
+    caught = io.StringIO()
+    with contextlib.redirect_stdout(caught):
+        try:
+            yield
+        finally:
+            page = caught.getvalue()
+    for word in ("Usage", "Options", "Commands", "Arguments"):
+        page = re.sub(rf"^{word}:", text(f"cli.help_{word}", lang), page, flags=re.MULTILINE)
+    words = {"da": {"Show this message and exit.": "Vis denne hjælp.", "[default:": "[standard:", "[required]": "[kræves]"}}
+    for english, translated in words.get(lang, {}).items():
+        page = page.replace(english, translated)
+    print(page, end="")
+
+
+def _usage(error: typer.TyperException, lang: str) -> str:
+    """Return a wrong use of the command line in one line of ``lang``."""
+    kind = type(error).__name__
+    said = error.format_message()
+    parameter = getattr(error, "param", None)
+    name = parameter.opts[-1] if parameter is not None and str(parameter.opts[-1]).startswith("-") else None
+    if name is None and parameter is not None:
+        name = parameter.metavar or parameter.name
+    if kind == "MissingParameter":
+        return text("cli.usage_missing", lang, name=name)
+    if kind == "NoSuchOption":
+        option = getattr(error, "option_name", said)
+        close = getattr(error, "possibilities", None)
+        near = text("cli.usage_near", lang, names=", ".join(close)) if close else ""
+        return text("cli.usage_option", lang, name=option, near=near)
+    if kind == "BadParameter":
+        return text("cli.usage_value", lang, name=name)
+    command = re.match(r"No such command '([^']*)'", said)
+    if command:
+        commands = ", ".join(c.name or c.callback.__name__ for c in app.registered_commands if c.callback)
+        return text("cli.usage_command", lang, name=command[1], commands=commands)
+    return text("cli.usage_other", lang, reason=said)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    lang = spoken(given)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")
+    helping = _translated_help(lang) if "--help" in given or not given else contextlib.nullcontext()
+    try:
+        with helping:
+            return int(app(args=given, prog_name="jobveje", standalone_mode=False) or 0)
+    except InputError as error:
+        print(error.render(lang), file=sys.stderr)
+        return 2
+    except typer.TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            return 2
+        print(_usage(error, lang), file=sys.stderr)
+        return 2
+    except (typer.Exit, SystemExit) as error:
+        return int(getattr(error, "exit_code", getattr(error, "code", 0)) or 0)
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except OSError as error:
+        kind = "disk_full" if error.errno == errno.ENOSPC else "unreadable"
+        values = {"path": error.filename or "?", "reason": error.strerror or error}
+        print(Problem(kind, values=values).render(lang), file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

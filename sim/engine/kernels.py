@@ -1,0 +1,93 @@
+"""The month in one compiled pass.
+
+Everything is an argument: a kernel cached on disk would silently keep an old constant or function. The cache folder is
+named by a digest of this file, so a changed line means a new folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numba
+
+
+def cache_folder() -> Path:
+    """Return the writable folder that holds the compiled kernels of exactly this file."""
+    digest = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jobveje"
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        writable = os.access(base, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        base = Path(tempfile.gettempdir()) / "jobveje"
+    return base / f"kernels-{numba.__version__}-{digest}"
+
+
+def compiled(function: Callable[..., tuple[int, int, int]]) -> Callable[..., tuple[int, int, int]]:
+    """Compile ``function``, caching the machine code in :func:`cache_folder`."""
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(cache_folder())
+    try:
+        return numba.njit(cache=True, nogil=True)(function)
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+@compiled
+def month_pass(  # type: ignore[no-untyped-def]
+    keys,
+    row,
+    until,
+    side_row,
+    move_threshold,
+    side_threshold,
+    move_key,
+    side_key,
+    month,
+    multiplier_1,
+    multiplier_2,
+    moved,
+    moved_bits,
+    side,
+    due,
+):
+    """Draw one month for all residents; fill ``moved``, ``side`` and ``due`` and return how many each holds.
+
+    ``moved``: rows that leave their state, with the 32 bits drawn; ``side``: rows whose side job starts or ends;
+    ``due``: rows whose table row must be renewed before the next month.
+    """
+    n_moved = 0
+    n_side = 0
+    n_due = 0
+    s30 = numba.uint64(30)
+    s27 = numba.uint64(27)
+    s32 = numba.uint64(32)
+    s31 = numba.uint64(31)
+    for i in range(keys.shape[0]):
+        x = keys[i] ^ move_key
+        x = (x ^ (x >> s30)) * multiplier_1
+        x = (x ^ (x >> s27)) * multiplier_2
+        x = (x ^ (x >> s31)) >> s32
+        if x < move_threshold[row[i]]:
+            moved[n_moved] = i
+            moved_bits[n_moved] = x
+            n_moved += 1
+        if until[i] == month + 1:
+            due[n_due] = i
+            n_due += 1
+        s = side_row[i]
+        if s != 0:
+            x = keys[i] ^ side_key
+            x = (x ^ (x >> s30)) * multiplier_1
+            x = (x ^ (x >> s27)) * multiplier_2
+            x = (x ^ (x >> s31)) >> s32
+            if x < side_threshold[s]:
+                side[n_side] = i
+                n_side += 1
+    return n_moved, n_side, n_due

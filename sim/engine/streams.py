@@ -1,0 +1,81 @@
+"""The only randomness of the simulation: draws that belong to (seed, replicate, decision, month, resident).
+
+A draw is a hash, not the next number of a generator: nobody else's draws, no order of calls, no chunk, thread, process
+or machine can change it. A resident's *person key* mixes seed, replicate and id once; a *moment key* mixes decision,
+month and occurrence; a draw is the mixed exclusive-or of the two (splitmix64's finaliser, all in 64-bit integers).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import blake2b
+
+import numpy as np
+
+_MASK = (1 << 64) - 1
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+MULTIPLIERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+"""The two multipliers of the mixer; the compiled kernels get them as arguments."""
+
+
+def mix(x: np.ndarray) -> np.ndarray:
+    """Mix 64-bit integers in place and return them; every input bit reaches every output bit."""
+    x ^= x >> np.uint64(30)
+    x *= MULTIPLIERS[0]
+    x ^= x >> np.uint64(27)
+    x *= MULTIPLIERS[1]
+    x ^= x >> np.uint64(31)
+    return x
+
+
+@lru_cache(maxsize=4096)
+def moment_key(decision: str, month: int, occurrence: int = 0) -> np.uint64:
+    """Return the 64-bit key of a decision in a month."""
+    name = f"{decision}\x1f{month}\x1f{occurrence}".encode()
+    return np.uint64(int.from_bytes(blake2b(name, digest_size=8).digest(), "little"))
+
+
+def person_keys(seed: int, replicate: int, ids: np.ndarray) -> np.ndarray:
+    """Return one 64-bit key a resident, shape of ``ids``; the same id has the same key in every scenario."""
+    name = f"{seed}\x1f{replicate}".encode()
+    luck = np.uint64(int.from_bytes(blake2b(name, digest_size=8).digest(), "little"))
+    keys = mix((np.asarray(ids, dtype=np.uint64) + np.uint64(1)) * _GOLDEN)
+    keys ^= luck
+    return mix(keys)
+
+
+class Stream:
+    """The draws of some replicates over one set of residents.
+
+    Rows number the residents of all replicates: replicate block after replicate block, ids 0 to ``residents`` - 1 in each.
+    With one replicate a row is a resident id.
+    """
+
+    def __init__(self, seed: int, replicates: range, residents: int) -> None:
+        self.seed = seed
+        self.replicates = replicates
+        self.residents = residents
+        ids = np.arange(residents, dtype=np.uint64)
+        self.keys = np.concatenate([person_keys(seed, replicate, ids) for replicate in replicates])
+
+    def bits(self, decision: str, month: int, rows: np.ndarray, occurrence: int = 0) -> np.ndarray:
+        """Return 64 random bits a row."""
+        return mix(self.keys[rows] ^ moment_key(decision, month, occurrence))
+
+    def draw(self, decision: str, month: int, rows: np.ndarray, occurrence: int = 0) -> np.ndarray:
+        """Return a uniform in [0, 1) a row, 53 bits fine.
+
+        ``decision`` names what is decided, ``month`` counts from the start of the run, ``rows`` are resident rows
+        (resident ids when there is one replicate); ``occurrence`` tells repeated decisions of a month apart.
+
+        >>> import numpy as np
+        >>> stream = Stream(seed=1, replicates=range(1), residents=5)
+        >>> bool(stream.draw("move", 3, np.array([2]))[0] == stream.draw("move", 3, np.array([4, 2]))[1])
+        True
+        """
+        return (self.bits(decision, month, rows, occurrence) >> np.uint64(11)) * 2.0**-53
+
+
+def threshold(probability: np.ndarray) -> np.ndarray:
+    """Return the 32-bit thresholds of probabilities: an event happens when the top 32 bits of a draw are below."""
+    return np.minimum(np.rint(np.asarray(probability) * 2.0**32), 2.0**32).astype(np.uint64)

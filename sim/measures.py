@@ -1,0 +1,244 @@
+"""Outcome measures: one function of (columns, ledger, month) each, with unit, labels and who is counted.
+
+The derived groups of the model are defined here and nowhere else. The same functions serve reports and calibration
+targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from .engine.ledger import KINDS
+from .states import CODE, ORIGINS, SEXES, STATE_KEYS
+from .transitions import SIDE_STATES
+
+NO_BENEFIT: Final = ("employed", "self_supporting", "in_education")
+"""No benefit paid: working, supported by family, or in education (states without a benefit)."""
+OTHER_BENEFIT: Final = ("other_benefit", "flex_job", "disability_pension")
+"""The source's other benefits: everything paid that is not cash benefit."""
+CASH_BENEFIT: Final = ("job_ready", "activity_ready")
+
+BENEFIT_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "job_ready": ("job_ready",),
+    "activity_ready": ("activity_ready",),
+    "no_benefit": NO_BENEFIT,
+    "other_benefit": OTHER_BENEFIT,
+}
+"""The four groups of Figure 4.13 (primary benefit in the fourth quarter)."""
+
+AGE_GROUPS: Final = ("0-12", "13-15", "16-17", "18-24", "25-50", "51-66", "67+")
+_AGE_STARTS: Final = np.array([0, 13, 16, 18, 25, 51, 67])
+COHORTS: Final = ("job_ready_2011", "activity_ready_2011")
+
+GROUPINGS: Final[Mapping[str, tuple[str, ...]]] = {
+    "all": ("all",),
+    "sex": SEXES,
+    "origin": ORIGINS,
+    "age_group": AGE_GROUPS,
+    "cohort": (*COHORTS, "neither"),
+    "participant": ("no", "yes"),
+}
+"""Group names by grouping, in the order of their codes; ``neither`` is not reported."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The residents as they stood at the end of one month; every array has one entry a resident row."""
+
+    state: np.ndarray
+    age_months: np.ndarray
+    sex: np.ndarray
+    origin: np.ndarray
+    cohort: np.ndarray
+    """Code in COHORTS, or 2: the state in which a person aged 25-50 stood at the start."""
+    paid_hours: np.ndarray
+    """Paid hours of side jobs in the calendar year so far."""
+    unserved: np.ndarray
+    """Has queued for an activity and been enrolled in none so far."""
+    leisure_job_hours: float
+    """Paid hours in the calendar year that make a leisure job."""
+    replicates: int
+
+    @property
+    def alive(self) -> np.ndarray:
+        """Who is counted at all: everybody whose state is not ``gone``."""
+        return self.state != CODE["gone"]
+
+    @property
+    def age_group(self) -> np.ndarray:
+        """Code in AGE_GROUPS."""
+        return np.searchsorted(_AGE_STARTS, self.age_months // 12, side="right") - 1
+
+    def aged(self, first: int, last: int) -> np.ndarray:
+        """Who is ``first`` to ``last`` years old, both included."""
+        return (self.age_months >= 12 * first) & (self.age_months < 12 * (last + 1))
+
+    def in_states(self, states: Iterable[str]) -> np.ndarray:
+        """Who is in one of ``states``."""
+        member = np.zeros(len(STATE_KEYS), dtype=bool)
+        member[[CODE[state] for state in states]] = True
+        return member[self.state]
+
+
+Parts = tuple[np.ndarray, np.ndarray]
+"""Numerator and denominator, one entry a resident row."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """An outcome measure.
+
+    ``parts`` gives numerator and denominator by resident; the value of a group is the ratio of their sums, or for unit
+    ``persons`` the sum of the numerator. ``states`` is set when the measure is the share of people in those states.
+    ``months`` says when it is reported: in every reported month or only in Decembers of whole years.
+    """
+
+    key: str
+    label_da: str
+    label_en: str
+    unit: str
+    population_da: str
+    population_en: str
+    parts: Callable[[Columns, np.ndarray, int], Parts]
+    states: tuple[str, ...] = ()
+    december_only: bool = False
+
+    def label(self, lang: str) -> str:
+        """Return the measure's name in ``lang``."""
+        return self.label_da if lang == "da" else self.label_en
+
+    def population(self, lang: str) -> str:
+        """Return who is counted, in ``lang``."""
+        return self.population_da if lang == "da" else self.population_en
+
+
+_ALL = ("alle beboere, der ikke er døde, pensionerede eller udvandrede", "all residents not dead, retired or emigrated")
+
+
+def _states(key: str, label_da: str, label_en: str, states: tuple[str, ...]) -> Measure:
+    def parts(columns: Columns, ledger: np.ndarray, month: int) -> Parts:
+        return columns.in_states(states), columns.alive
+
+    return Measure(key, label_da, label_en, "share", *_ALL, parts, states)
+
+
+def _neet(columns: Columns, ledger: np.ndarray, month: int) -> Parts:
+    young = columns.aged(16, 24) & columns.alive
+    return young & ~columns.in_states(("basic_school", "in_education", "employed", "flex_job")), young
+
+
+def _leisure_job_26h(columns: Columns, ledger: np.ndarray, month: int) -> Parts:
+    pupils = columns.aged(14, 19) & columns.in_states(SIDE_STATES)
+    return pupils & (columns.paid_hours >= columns.leisure_job_hours), pupils
+
+
+def _never_served(columns: Columns, ledger: np.ndarray, month: int) -> Parts:
+    return columns.unserved, np.ones(len(columns.state), dtype=bool)
+
+
+def _months_employed(columns: Columns, ledger: np.ndarray, month: int) -> Parts:
+    # With E(m) = 1 when employed at m, the sum of E(1..m) is m E(m) plus, for every entry into work at t, -(t - 1) and for
+    # every exit +(t - 1).
+    moves = ledger[(ledger["kind"] == KINDS.index("state")) & (ledger["month"] <= month)]
+    sign = (moves["before"] == CODE["employed"]).astype(float) - (moves["after"] == CODE["employed"])
+    months = np.bincount(moves["row"], weights=sign * (moves["month"] - 1.0), minlength=len(columns.state))
+    months += month * (columns.state == CODE["employed"])
+    return np.where(columns.alive, months, 0.0), columns.alive
+
+
+MEASURES: Final[Mapping[str, Measure]] = {
+    measure.key: measure
+    for measure in (
+        _states("employed", "i ordinær beskæftigelse", "employed", ("employed",)),
+        _states("in_education", "under uddannelse", "in education", ("in_education",)),
+        _states("job_ready", "jobparate på kontanthjælp", "job-ready on cash benefit", ("job_ready",)),
+        _states(
+            "activity_ready",
+            "aktivitetsparate på kontanthjælp",
+            "activity-ready on cash benefit",
+            ("activity_ready",),
+        ),
+        _states("cash_benefit", "på kontanthjælp", "on cash benefit", CASH_BENEFIT),
+        _states("no_benefit", "uden ydelse", "without benefit", NO_BENEFIT),
+        _states("other_benefit", "på andre ydelser", "on other benefit", OTHER_BENEFIT),
+        _states(
+            "self_supporting", "selvforsørgende uden job", "self-supporting without a job", ("self_supporting",)
+        ),
+        _states(
+            "disability_pension", "på førtidspension", "on disability pension", ("disability_pension",)
+        ),
+        Measure(
+            "neet",
+            "unge uden job og uddannelse",
+            "young people neither in work nor in education",
+            "share",
+            "16-24-årige",
+            "people aged 16-24",
+            _neet,
+        ),
+        Measure(
+            "leisure_job_26h",
+            "elever og studerende med fritidsjob (mindst 26 timer i året)",
+            "pupils and students with a leisure job (at least 26 hours in the year)",
+            "share",
+            "elever og studerende på 14-19 år",
+            "pupils and students aged 14-19",
+            _leisure_job_26h,
+            december_only=True,
+        ),
+        Measure(
+            "never_served",
+            "beboere, der har stået i kø uden at få en plads",
+            "residents who have queued without getting a place",
+            "persons",
+            "alle beboere",
+            "all residents",
+            _never_served,
+        ),
+        Measure(
+            "months_employed",
+            "måneder i job siden start",
+            "months in work since the start",
+            "months",
+            *_ALL,
+            _months_employed,
+        ),
+    )
+}
+"""Every measure by key."""
+
+
+def grouped(
+    measure: Measure, columns: Columns, ledger: np.ndarray, month: int, participant: np.ndarray
+) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Yield (group_by, group, values): the measure's value in each group, one a replicate, shape (replicates,).
+
+    ``participant`` marks the rows enrolled in any compared scenario. A group with nobody in it has value NaN; groups
+    that are empty in every replicate are left out.
+    """
+    numerator, denominator = measure.parts(columns, ledger, month)
+    codes = (columns.sex, columns.origin, columns.age_group, columns.cohort, participant)
+    shape = (columns.replicates, *(len(names) for key, names in GROUPINGS.items() if key != "all"))
+    replicate = np.repeat(np.arange(columns.replicates), len(columns.state) // columns.replicates)
+    cell = np.ravel_multi_index((replicate, *codes), shape)
+    size = int(np.prod(shape))
+    top = np.bincount(cell, weights=numerator, minlength=size).reshape(shape)
+    bottom = np.bincount(cell, weights=denominator, minlength=size).reshape(shape)
+    for axis, (group_by, names) in enumerate(GROUPINGS.items()):
+        others = tuple(a for a in range(1, len(shape)) if a != axis)
+        tops, bottoms = top.sum(axis=others), bottom.sum(axis=others)
+        for code, group in enumerate(names):
+            if group == "neither":
+                continue
+            above = tops if group_by == "all" else tops[:, code]
+            below = bottoms if group_by == "all" else bottoms[:, code]
+            if not below.any():
+                continue
+            if measure.unit == "persons":
+                yield group_by, group, above
+            else:
+                yield group_by, group, np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)

@@ -1,0 +1,246 @@
+"""Parameters with their cards: value, unit, source, date, range and grade.
+
+A number without a complete card cannot be constructed, so it cannot enter the model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .errors import EvidenceError, ParameterError, Problem, nearest
+from .sources import ASSUMPTION, PARAMETER_SETS, source_of
+
+GRADES = ("A", "B", "C", "D")
+"""A significant quasi-experimental estimate, or a register count or statutory value printed in the source;
+B non-significant tendency, sample statistic, or rate calibrated to printed shares; C perceived or uncontrolled;
+D assumption."""
+
+
+_COMMON = "common"
+"""File of the parameters that every structure shares."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit with the values it allows and its names; ``whole`` units take whole numbers only."""
+
+    lowest: float
+    highest: float
+    label_da: str
+    label_en: str
+    whole: bool = False
+
+
+UNITS: Mapping[str, Unit] = {
+    "per_month": Unit(0, 20, "pr. måned", "per month"),
+    "share": Unit(0, 1, "andel (0-1)", "share (0-1)"),
+    "months": Unit(0, 1200, "måneder", "months"),
+    "hours_per_week": Unit(0, 60, "timer pr. uge", "hours per week"),
+    "hours_per_year": Unit(0, 3000, "timer pr. år", "hours per year"),
+    "log_hazard_ratio": Unit(-5, 5, "log hazard-ratio", "log hazard ratio"),
+    "ratio": Unit(0, 100, "forhold", "ratio"),
+    "years": Unit(0, 120, "år", "years"),
+    "persons": Unit(0, 10_000_000, "personer", "persons", whole=True),
+    "persons_per_year": Unit(0, 10_000_000, "personer pr. år", "persons per year"),
+}
+"""Every unit a parameter can have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A number with its card.
+
+    ``source`` holds evidence ids, ``activity:<key>`` or ``assumption``; ``date`` the month or year the value belongs
+    to; ``range`` the rounding interval (grade A), the interval of the fit (B) or the stated range (C, D).
+
+    Raises ``ParameterError`` naming every missing or impossible part of the card.
+    """
+
+    id: str
+    value: float
+    unit: str
+    source: tuple[str, ...]
+    date: str
+    range: tuple[float, float]
+    grade: str
+    label_da: str
+    label_en: str
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        problems = list(self._problems())
+        if problems:
+            raise ParameterError(problems)
+
+    def _problems(self) -> Iterator[Problem]:
+        for name in ("id", "unit", "date", "grade", "label_da", "label_en"):
+            given = getattr(self, name)
+            if not isinstance(given, str) or not given.strip():
+                yield Problem("card_missing", key=f"{self.id or '?'}.{name}")
+        if not isinstance(self.source, tuple) or not self.source:
+            yield Problem("card_missing", key=f"{self.id}.source")
+        else:
+            for id in self.source:
+                try:
+                    source_of(id)
+                except EvidenceError as error:
+                    yield from error.problems
+        if self.grade and self.grade not in GRADES:
+            yield Problem(
+                "choice", key=f"{self.id}.grade", values={"value": self.grade, "allowed": ", ".join(GRADES)}
+            )
+        if self.grade != "D" and self.source == (ASSUMPTION,):
+            yield Problem("card_assumption_grade", key=f"{self.id}.grade", values={"value": self.grade})
+        unit = UNITS.get(self.unit)
+        if unit is None:
+            yield Problem(
+                "choice",
+                key=f"{self.id}.unit",
+                values={"value": self.unit, "allowed": ", ".join(UNITS)},
+                nearest=nearest(self.unit, UNITS),
+            )
+            return
+        numbers = (self.value, *self.range) if isinstance(self.range, tuple) else (self.value,)
+        if len(numbers) != 3 or not all(
+            isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers
+        ):
+            yield Problem("card_missing", key=f"{self.id}.range")
+            return
+        low, high = self.range
+        if not (low <= self.value <= high):
+            yield Problem(
+                "card_range", key=f"{self.id}.range", values={"value": self.value, "low": low, "high": high}
+            )
+        if not all(unit.lowest <= n <= unit.highest for n in numbers):
+            yield Problem(
+                "bounds",
+                key=f"{self.id}.value",
+                values={"value": self.value, "low": unit.lowest, "high": unit.highest},
+            )
+
+    @classmethod
+    def read(cls, card: Mapping[str, Any]) -> Parameter:
+        """Make a parameter from a card as it stands in a YAML file.
+
+        Raises ``ParameterError`` for unknown and for missing entries of the card.
+        """
+        names = set(cls.__dataclass_fields__)
+        id = str(card.get("id", "?"))
+        problems = [
+            Problem("unknown_key", key=f"{id}.{key}", values={"allowed": ", ".join(sorted(names))}, nearest=nearest(key, names))
+            for key in card
+            if key not in names
+        ]
+        problems += [
+            Problem("card_missing", key=f"{id}.{key}") for key in sorted(names - {"note"}) if card.get(key) is None
+        ]
+        if problems:
+            raise ParameterError(problems)
+        source = card["source"] if isinstance(card["source"], list) else [card["source"]]
+        parts = {**card, "source": tuple(str(s) for s in source), "date": str(card["date"])}
+        parts["range"] = tuple(card["range"]) if isinstance(card["range"], list) else card["range"]
+        return cls(**parts)
+
+    def with_value(self, value: float) -> Parameter:
+        """Return the same card with another value chosen by the user; its range is stretched to hold it."""
+        low, high = self.range
+        return replace(self, value=value, range=(min(low, value), max(high, value)))
+
+    def label(self, lang: str) -> str:
+        """Return the parameter's name in ``lang``."""
+        return self.label_da if lang == "da" else self.label_en
+
+
+class ParameterSet(Mapping[str, Parameter]):
+    """All parameters of one structure of the model, by id.
+
+    ``structure`` names how the hazards depend on the past; ``digest`` identifies the values to the last digit.
+    """
+
+    def __init__(self, name: str, structure: str, parameters: Mapping[str, Parameter]) -> None:
+        self.name = name
+        self.structure = structure
+        self._parameters = dict(parameters)
+
+    def __getitem__(self, id: str) -> Parameter:
+        return self._parameters[id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parameters)
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+    def value(self, id: str) -> float:
+        """Return the value of parameter ``id``, in the unit of its card."""
+        return self._parameters[id].value
+
+    def replace(self, values: Mapping[str, float]) -> ParameterSet:
+        """Return a set with other values, the cards otherwise kept.
+
+        Raises ``ParameterError`` for an unknown id.
+        """
+        problems = [
+            Problem("unknown_parameter", key=id, nearest=nearest(id, self)) for id in values if id not in self
+        ]
+        if problems:
+            raise ParameterError(problems)
+        changed = {id: self[id].with_value(float(value)) for id, value in values.items()}
+        return ParameterSet(self.name, self.structure, {**self._parameters, **changed})
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint of structure, ids and values."""
+        content = [self.structure, *((id, repr(float(p.value))) for id, p in sorted(self.items()))]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Return the names of the shipped sets, one a structure."""
+        return tuple(sorted(path.stem for path in PARAMETER_SETS.glob("*.yaml") if path.stem != _COMMON))
+
+    @classmethod
+    def read(cls, name: str, folder: Path = PARAMETER_SETS) -> ParameterSet:
+        """Read the shipped set ``name`` (``default`` stands for all shipped structures, today one).
+
+        Raises ``ParameterError`` when there is no such set or a card is incomplete.
+        """
+        from ruamel.yaml import YAML
+
+        name = "history" if name == "default" else name
+        path = folder / f"{name}.yaml"
+        if not path.is_file():
+            names = [*cls.names(), "default"]
+            raise ParameterError(
+                [
+                    Problem(
+                        "choice",
+                        key="parameters",
+                        values={"value": name, "allowed": ", ".join(names)},
+                        nearest=nearest(name, names),
+                    )
+                ]
+            )
+        yaml = YAML(typ="safe", pure=True)
+        common = yaml.load(folder / f"{_COMMON}.yaml")
+        content = yaml.load(path)
+        problems: list[Problem] = []
+        parameters: dict[str, Parameter] = {}
+        for card in [*common["parameters"], *content["parameters"]]:
+            try:
+                parameter = Parameter.read(card)
+            except ParameterError as error:
+                problems += error.problems
+                continue
+            if parameter.id in parameters:
+                problems.append(Problem("duplicate_key", place=path.name, key=parameter.id))
+            parameters[parameter.id] = parameter
+        if problems:
+            raise ParameterError(problems)
+        return cls(name, content["structure"], parameters)

@@ -1,0 +1,219 @@
+"""Results as objects: tables with fixed columns, saved to and loaded from a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from .errors import Problem, ResultError, nearest
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MANIFEST = "manifest.json"
+DIGITS = "%.10g"
+"""How numbers are written in CSV files."""
+
+FILES: Mapping[str, str] = {
+    "outcomes": "outcomes.parquet",
+    "summary": "outcomes.csv",
+    "differences": "differences.csv",
+    "participants": "participants.parquet",
+    "queues": "queues.csv",
+    "costs": "costs.csv",
+    "assumptions": "assumptions.csv",
+    "observed": "observed.csv",
+    "flows": "flows.csv",
+}
+"""File of each table."""
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "outcomes": (
+        "scenario",
+        "structure",
+        "draw",
+        "replicate",
+        "view",
+        "month",
+        "group_by",
+        "group",
+        "measure",
+        "value",
+    ),
+    "participants": (
+        "scenario",
+        "draw",
+        "replicate",
+        "resident",
+        "activity",
+        "referred",
+        "queued",
+        "enrolled",
+        "ended",
+        "how",
+    ),
+    "queues": (
+        "scenario",
+        "activity",
+        "draw",
+        "replicate",
+        "month",
+        "places",
+        "enrolled",
+        "waiting",
+        "referred",
+        "started",
+        "completed",
+        "dropped_out",
+        "gave_up",
+        "declined",
+    ),
+    "costs": ("scenario", "activity", "draw", "replicate", "year", "payer", "item", "amount_dkk", "price_year"),
+    "flows": ("scenario", "cohort", "month_0", "month_1", "month_2", "group_0", "group_1", "group_2", "persons"),
+}
+"""Columns of the tables that a run fills or leaves empty."""
+
+_PLOTS = ("states", "flows", "differences", "forest", "observed", "queues")
+
+
+class Result:
+    """What a run or a comparison found.
+
+    ``manifest`` says how it was made; :meth:`table` gives its tables; :meth:`save` and :meth:`load` keep it in a folder.
+    """
+
+    def __init__(self, manifest: dict[str, Any], tables: Mapping[str, pd.DataFrame], pairing: Any = None) -> None:
+        self.manifest = manifest
+        self.tables = dict(tables)
+        self.pairing = pairing
+
+    def table(self, name: str = "summary", **only: str) -> pd.DataFrame:
+        """Return the table ``name``, with ``only`` the rows of the given values: ``table("differences", measure="employed")``.
+
+        Raises ``ResultError`` for a table or column that is not there.
+        """
+        if name not in self.tables:
+            raise ResultError([_choice("table", name, self.tables)])
+        found = self.tables[name]
+        unknown = [column for column in only if column not in found]
+        if unknown:
+            raise ResultError([_choice("column", column, found.columns) for column in unknown])
+        for column, value in only.items():
+            found = found[found[column] == value]
+        return found.reset_index(drop=True)
+
+    def plot(self, name: str = "states", lang: str = "en") -> Figure:
+        """Return the figure ``name`` (states, flows, differences, forest, observed or queues), in ``lang``.
+
+        Raises ``ResultError`` for a figure that does not exist or that this result has no data for.
+        """
+        from . import plots
+
+        if name not in _PLOTS:
+            raise ResultError([_choice("plot", name, _PLOTS)])
+        return plots.of_result(name, self.tables, self.manifest, lang)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write every table, the manifest last, into ``folder`` (made if missing) and return it."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, table in self.tables.items():
+            path = folder / FILES[name]
+            if path.suffix == ".parquet":
+                write_atomically(path, lambda part, t=table: t.to_parquet(part, index=False))  # type: ignore[misc]
+            else:
+                write_atomically(
+                    path,
+                    lambda part, t=table: t.to_csv(part, index=False, float_format=DIGITS, lineterminator="\n"),  # type: ignore[misc]
+                )
+        if self.pairing is not None:
+            write_json(folder / "pairing.json", self.pairing)
+        write_json(folder / MANIFEST, self.manifest)
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Result:
+        """Read a result back from ``folder``.
+
+        Raises ``ResultError`` when the folder holds no result.
+        """
+        folder = Path(folder)
+        manifest = read_manifest(folder)
+        tables = {}
+        for name, file in FILES.items():
+            path = folder / file
+            if path.is_file():
+                tables[name] = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        path = folder / "pairing.json"
+        return cls(manifest, tables, json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None)
+
+
+def _choice(key: str, value: str, allowed: Any) -> Problem:
+    names = [str(name) for name in allowed]
+    return Problem(
+        "choice", key=key, values={"value": value, "allowed": ", ".join(names)}, nearest=nearest(value, names)
+    )
+
+
+def write_atomically(path: Path, write: Any) -> None:
+    """Let ``write`` fill a file beside ``path`` and put it in place only when it is whole."""
+    part = path.with_name(path.name + ".part")
+    write(part)
+    os.replace(part, path)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write ``content`` as readable JSON, atomically."""
+    text = json.dumps(content, indent=1, ensure_ascii=False, sort_keys=False) + "\n"
+    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a result folder.
+
+    Raises ``ResultError`` when there is no folder, no manifest, or one that cannot be read.
+    """
+    if not folder.is_dir():
+        raise ResultError([Problem("folder_missing", values={"folder": folder})])
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ResultError([Problem("not_a_result", values={"folder": folder})])
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ResultError([Problem("manifest_damaged", values={"folder": folder})]) from error
+    if not isinstance(manifest, dict) or "job" not in manifest:
+        raise ResultError([Problem("manifest_damaged", values={"folder": folder})])
+    return manifest
+
+
+def summarise(outcomes: pd.DataFrame, months: list[str]) -> pd.DataFrame:
+    """Return mean, sd and percentiles over draws and replicates for the given months."""
+    keys = ["scenario", "structure", "view", "month", "group_by", "group", "measure"]
+    kept = outcomes[outcomes["month"].isin(months) & outcomes["value"].notna()]
+    groups = kept.groupby(keys, sort=False, observed=True)
+    quantiles = groups["value"].quantile([0.05, 0.5, 0.95]).unstack()
+    summary = groups.agg(
+        mean=("value", "mean"), sd=("value", "std"), replicates=("replicate", "nunique"), draws=("draw", "nunique")
+    )
+    summary = summary.assign(p5=quantiles[0.05], p50=quantiles[0.5], p95=quantiles[0.95]).reset_index()
+    return summary[[*keys, "mean", "sd", "p5", "p50", "p95", "replicates", "draws"]]
+
+
+def reported_months(months: list[str]) -> list[str]:
+    """Return the months of the summaries: the start, each December and the last."""
+    return [m for i, m in enumerate(months) if i in (0, len(months) - 1) or m.endswith("-12")]
+
+
+def spread_limits(mean: np.ndarray, sd: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the limits that hold 95 % of areas, luck alone: mean ± t(.975, n - 1) · sd; NaN for a single replicate."""
+    from scipy.stats import t
+
+    width = np.where(n > 1, t.ppf(0.975, np.maximum(n - 1, 1)) * sd, np.nan)
+    return mean - width, mean + width
