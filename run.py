@@ -12,6 +12,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -127,7 +128,9 @@ def show(file: File, diff: Diff = None, set_: Set = None, lang: Lang = None, as_
     scenario = Scenario.read(file, set_ or ())
     if diff is not None:
         other = Scenario.read(diff)
-        rows = [{"key": k, scenario.id: a, other.id: b} for k, a, b in scenario.diff(other)]
+        same = scenario.id == other.id
+        here, there = (f"{s.id} ({n})" if same else s.id for n, s in enumerate((scenario, other), start=1))
+        rows = [{"key": k, here: a, there: b} for k, a, b in scenario.diff(other)]
         if not rows and not as_json:
             print(text("cli.same", lang))
             return
@@ -159,7 +162,7 @@ def run(
     from sim.scenario import Scenario
 
     lang = _language(lang)
-    _numbers_fine(replicates, draws, workers)
+    _numbers_fine(replicates, draws, workers, seed)
     scenario = Scenario.read(file, set_ or ())
     job = Job.plan([scenario], None, seed, replicates)
     _carry_out(job, _folder(out, scenario.id, force), workers, lang, as_json, {"scenario": set_ or []})
@@ -184,7 +187,7 @@ def compare(
     from sim.scenario import Scenario
 
     lang = _language(lang)
-    _numbers_fine(replicates, draws, workers)
+    _numbers_fine(replicates, draws, workers, seed)
     shared = [s for s in set_ or [] if re.match(r"\s*(population|horizon|parameters)\b", s)]
     read: list[Scenario] = []
     problems: list[Problem] = []
@@ -224,12 +227,17 @@ def _wrong_choice(key: str, value: str, allowed: Sequence[str]) -> Problem:
     return Problem("choice", key=key, values=values, nearest=nearest(value, allowed))
 
 
-def _numbers_fine(replicates: int, draws: int, workers: int | None) -> None:
-    given = {"--replicates": replicates, "--draws": draws, "--workers": 1 if workers is None else workers}
+def _numbers_fine(replicates: int, draws: int, workers: int | None, seed: int = 0) -> None:
+    given = {
+        "--replicates": (replicates, 1),
+        "--draws": (draws, 1),
+        "--workers": (1 if workers is None else workers, 1),
+        "--seed": (seed, 0),
+    }
     problems = [
-        Problem("whole_at_least", key=key, values={"value": value, "low": 1})
-        for key, value in given.items()
-        if value < 1
+        Problem("whole_at_least", key=key, values={"value": value, "low": low})
+        for key, (value, low) in given.items()
+        if value < low
     ]
     if draws > 1:
         problems.append(Problem("draws_available", key="--draws", values={"given": draws, "available": 1}))
@@ -240,7 +248,7 @@ def _numbers_fine(replicates: int, draws: int, workers: int | None) -> None:
 def _folder(out: Path | None, id: str, force: bool) -> Path:
     """Return the new folder of the result; an existing one only with force, and only if it holds a result."""
     from sim.ensemble import OWN_FILES
-    from sim.results import MANIFEST
+    from sim.results import MANIFEST, PLOTS
 
     if out is None:
         for n in range(1, 10_000):
@@ -250,12 +258,15 @@ def _folder(out: Path | None, id: str, force: bool) -> Path:
                 return folder
         raise ResultError([Problem("folder_exists", values={"folder": folder})])
     if out.exists():
-        if not force or not out.is_dir() or not (out / MANIFEST).is_file():
+        if not force or not out.is_dir():
             raise ResultError([Problem("folder_exists", values={"folder": out})])
-        for name in OWN_FILES:
-            (out / name).unlink(missing_ok=True)
-        for name in ("figures", "shards"):
-            shutil.rmtree(out / name, ignore_errors=True)
+        if not (out / MANIFEST).is_file():
+            raise ResultError([Problem("not_a_result", values={"folder": out})])
+        figure = re.compile(rf"({'|'.join(PLOTS)})(-[a-z0-9_]+)?[.](svg|csv)")
+        figures = [path for path in (out / "figures").glob("*") if figure.fullmatch(path.name)]
+        for path in (*figures, *(out / name for name in OWN_FILES)):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(out / "shards", ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     return out
 
@@ -278,7 +289,7 @@ def _finish(
     from sim.report import write_report
 
     door = "python run.py" if Path(sys.argv[0]).name == "run.py" else "jobveje"
-    again = f"{door} resume {folder}"
+    again = f"{door} resume {shlex.quote(str(folder))}"
     bar = tqdm(
         total=job.resident_months,
         desc=text("cli.progress", lang),
@@ -297,6 +308,10 @@ def _finish(
         values = {"done": error.done, "total": error.total, "command": again}
         print(Problem("partial", values=values).render(lang), file=sys.stderr)
         raise typer.Exit(3) from error
+    except OSError as error:
+        error.filename = error.filename or str(folder)
+        print(_file_trouble(error, lang), text("cli.kept", lang, command=again), file=sys.stderr)
+        raise typer.Exit(1) from error
     if job.against is None:
         _print_run(result, folder, lang, as_json)
     else:
@@ -313,7 +328,7 @@ def _print_comparison(result: Result, folder: Path, lang: str, as_json: bool) ->
             {
                 "folder": str(folder),
                 "pairing": {k: v for k, v in result.pairing.items() if k != "pairs"},
-                "differences": json.loads(table.to_json(orient="records")),
+                "differences": _records(table),
             }
         )
     else:
@@ -360,7 +375,7 @@ def _print_run(result: Result, folder: Path, lang: str, as_json: bool) -> None:
 
     table = result.table("summary", group_by="all")
     if as_json:
-        _print_json({"folder": str(folder), "summary": json.loads(table.to_json(orient="records"))})
+        _print_json({"folder": str(folder), "summary": _records(table)})
         return
     rows = []
     for key, measure in MEASURES.items():
@@ -423,6 +438,11 @@ def _plain(table: pd.DataFrame) -> str:
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def _records(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Return the rows as plain data to the last digit; what is missing is None."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
 def _print_json(content: Any) -> None:
@@ -544,7 +564,20 @@ def _usage(error: typer.TyperException, lang: str) -> str:
     if command:
         commands = ", ".join(c.name or c.callback.__name__ for c in app.registered_commands if c.callback)
         return text("cli.usage_command", lang, name=command[1], commands=commands)
+    extra = re.match(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)", said)
+    if extra:
+        return text("cli.usage_extra", lang, names=extra[1])
+    alone = re.match(r"Option '([^']*)' requires", said)
+    if alone:
+        return text("cli.usage_alone", lang, name=alone[1])
     return text("cli.usage_other", lang, reason=said)
+
+
+def _file_trouble(error: OSError, lang: str) -> str:
+    """Return in one line of ``lang`` which file or folder could not be used, and why."""
+    kind = "disk_full" if error.errno == errno.ENOSPC else "unreadable"
+    values = {"path": error.filename or "?", "reason": error.strerror or error}
+    return Problem(kind, values=values).render(lang)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -571,9 +604,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except OSError as error:
-        kind = "disk_full" if error.errno == errno.ENOSPC else "unreadable"
-        values = {"path": error.filename or "?", "reason": error.strerror or error}
-        print(Problem(kind, values=values).render(lang), file=sys.stderr)
+        print(_file_trouble(error, lang), file=sys.stderr)
         return 1
 
 

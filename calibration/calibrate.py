@@ -121,7 +121,7 @@ def fit_core_rates(parameters: ParameterSet, targets: Targets | None = None) -> 
 
 
 def leisure_job_shares(parameters: ParameterSet, means: list[float]) -> np.ndarray:
-    """Return December shares with a leisure job of groups with normal ages of the given means (years), then of 15-20."""
+    """Return December shares with a leisure job: groups with normal ages of the given means (years), then 15-20."""
     _, reached = side_job_path(parameters, _LAST_AGE)
     ages = np.arange(len(reached)) / 12
     weight = norm.pdf(ages[None, :], np.array(means)[:, None], parameters.value("control_age_sd"))
@@ -132,8 +132,8 @@ def leisure_job_shares(parameters: ParameterSet, means: list[float]) -> np.ndarr
 def fit_side_job_starts(parameters: ParameterSet) -> Fit:
     """Fit the monthly hazards of starting a side job at three ages, by least squares weighted with standard errors.
 
-    Targets: the control group's five event years (289 pupils each) and the share at 15-20 in 2015, mean of women and men,
-    which keeps the ages beyond the control group honest. Its threshold differs (2,000 DKK a year, not 26 hours), so it
+    Targets: the control group's five event years (289 pupils each) and the share at 15-20 in 2015 (mean of women and
+    men), which keeps the ages beyond the control group honest. Its threshold differs (2,000 DKK a year, not 26 hours), so it
     gets a standard error of two points. More ages would follow the noise: five knots fit exactly and swing from 0 to 2.
     """
     means, shares = control_path()

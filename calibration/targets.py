@@ -40,7 +40,7 @@ class Targets:
         >>> len(Targets.read().fit), len(Targets.read().shown)
         (12, 7)
         """
-        fitted = [t for t in flow_targets() if t.id.startswith("fig4_13") and not t.remainder]
+        fitted = [t for t in flow_targets() if t.reading == "a" and not t.remainder]
         return cls(tuple(fitted), tuple(t for t in flow_targets() if t not in fitted))
 
 

@@ -13,7 +13,7 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,6 +47,8 @@ SHARD_ROWS = 2_000_000
 """Most residents stacked at once, to bound memory."""
 WORKERS_FROM = 200_000_000
 """Resident-months below which starting workers costs more than it saves."""
+REPORT = "report.html"
+"""The last file of a result; without it a resumed result is read back and reported."""
 
 Progress = Callable[[int], None]
 """Told how many resident-months have just been simulated."""
@@ -118,7 +120,7 @@ class _Life(NamedTuple):
 def run_shard(job: Job, replicates: range, progress: Progress | None = None) -> dict[str, pd.DataFrame]:
     """Run all scenarios of a job for some replicates and return their tables."""
     lives = [_live(Scenario.from_resolved(s), job, replicates, progress) for s in job.scenarios]
-    enrolled = np.zeros(len(lives[0].model.population), dtype=np.int64)
+    enrolled = np.zeros(len(lives[0].model.population), dtype=np.uint8)
     for life in lives:
         for course in life.model.courses:
             for event, _, rows in course.events():
@@ -154,13 +156,14 @@ def _live(scenario: Scenario, job: Job, replicates: range, progress: Progress | 
 def _outcomes(life: _Life, replicates: range, enrolled: np.ndarray) -> pd.DataFrame:
     model = life.model
     frames = []
-    for month, columns in life.seen.items():
+    for month, seen in life.seen.items():
+        columns = replace(seen, participant=enrolled)
         date = month_text(model.start + month)
         whole_year = date.endswith("-12") and month >= 12
         for measure in MEASURES.values():
             if measure.december_only and not whole_year:
                 continue
-            for group_by, group, values in grouped(measure, columns, life.ledger, month, enrolled):
+            for group_by, group, values in grouped(measure, columns, life.ledger, month):
                 if group_by == "all" and measure.states:
                     continue
                 frames.append((date, group_by, group, measure.key, values))
@@ -189,31 +192,38 @@ def _outcomes(life: _Life, replicates: range, enrolled: np.ndarray) -> pd.DataFr
 
 
 def _participants(life: _Life, replicates: range) -> pd.DataFrame:
+    from .activities.base import EVENTS
+
     model = life.model
+    calendar = np.array([*(month_text(model.start + m) for m in range(model.month + 1)), None], dtype=object)
+    still = {"queued": "waiting"}
+    outcomes = np.array([still.get(event, event) for event in EVENTS], dtype=object)
     frames = []
-    still = {"queued": "waiting", "enrolled": "enrolled"}
     for course in model.courses:
-        when: dict[str, pd.Series] = {}
-        how = pd.Series(dtype=object)
+        at = {
+            stage: np.full(len(model.population), -1, dtype=np.int16)
+            for stage in ("referred", "queued", "enrolled", "ended")
+        }
+        how = np.zeros(len(model.population), dtype=np.uint8)
         for event, month, rows in course.events():
-            stage = event if event in ("referred", "queued", "enrolled") else "ended"
-            found = pd.Series(month_text(model.start + month), index=rows)
-            when[stage] = pd.concat([when[stage], found]) if stage in when else found
-            how = pd.concat([how, pd.Series(still.get(event, event), index=rows, dtype=object)])
-        if "referred" not in when:
-            continue
-        table = pd.DataFrame(when).reindex(columns=["referred", "queued", "enrolled", "ended"])
-        table["how"] = how.groupby(level=0).last()
-        table["row"] = table.index
-        table["activity"] = course.plan.id
-        frames.append(table)
-    if not frames:
-        return pd.DataFrame(columns=list(COLUMNS["participants"]))
-    table = pd.concat(frames, ignore_index=True)
-    table["scenario"], table["draw"] = model.plan.id, 0
-    table["replicate"] = replicates.start + table["row"] // model.stream.residents
-    table["resident"] = table["row"] % model.stream.residents
-    return table[list(COLUMNS["participants"])]
+            at[event if event in at else "ended"][rows] = month
+            how[rows] = EVENTS.index(event)
+        rows = np.flatnonzero(at["referred"] >= 0)
+        frames.append(
+            pd.DataFrame(
+                {
+                    "scenario": model.plan.id,
+                    "draw": 0,
+                    "replicate": replicates.start + rows // model.stream.residents,
+                    "resident": rows % model.stream.residents,
+                    "activity": course.plan.id,
+                    **{stage: calendar[months[rows]] for stage, months in at.items()},
+                    "how": outcomes[how[rows]],
+                }
+            )
+        )
+    columns = list(COLUMNS["participants"])
+    return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
 
 
 def _queues(life: _Life, replicates: range) -> pd.DataFrame:
@@ -307,9 +317,7 @@ def pairing(base: _Life, other: _Life, replicates: range) -> pd.DataFrame:
     for name, mine in vars(base.model.population).items():
         if isinstance(mine, np.ndarray) and name != "touched":
             differs |= mine != getattr(other.model.population, name)
-    records = np.concatenate([base.ledger, other.ledger])
-    unique, count = np.unique(records, return_counts=True)
-    differs[unique["row"][count == 1]] = True
+    differs[_in_one_only(base.ledger, other.ledger)] = True
     return pd.DataFrame(
         {
             "scenario": other.model.plan.id,
@@ -321,6 +329,17 @@ def pairing(base: _Life, other: _Life, replicates: range) -> pd.DataFrame:
             "untouched_identical": ~(differs & ~touched).reshape(-1, size).any(axis=1),
         }
     )
+
+
+def _in_one_only(mine: np.ndarray, yours: np.ndarray) -> np.ndarray:
+    """Return the rows with a ledger entry that stands in one of two ledgers only."""
+    packed = []
+    for ledger in (mine, yours):
+        key = ledger["row"].astype(np.int64)
+        for field, bits in (("month", 16), ("kind", 2), ("before", 5), ("after", 5)):
+            key = (key << bits) | ledger[field]
+        packed.append(key)
+    return np.setxor1d(*packed) >> 28
 
 
 def code_digest() -> str:
@@ -390,16 +409,22 @@ def _manifest(job: Job, command: str) -> dict[str, Any]:
 
 
 def job_of(folder: Path) -> tuple[Job, dict[str, Any]]:
-    """Return the job of an unfinished result folder and its manifest.
+    """Return the job of an unfinished result folder and its manifest; a result without its report is unfinished.
 
     Raises ``ResultError`` when there is nothing to resume, or when code or parameters have changed since.
     """
     manifest = read_manifest(folder)
-    if manifest["status"] == "complete":
+    damaged = ResultError([Problem("manifest_damaged", values={"folder": folder})])
+    if not {"status", "code"} <= manifest.keys():
+        raise damaged
+    if manifest["status"] == "complete" and (folder / REPORT).is_file():
         raise ResultError([Problem("result_complete", values={"folder": folder})])
     if manifest["code"] != code_digest():
         raise ResultError([Problem("settings_changed", values={"folder": folder})])
-    job = Job(**{**manifest["job"], "scenarios": tuple(manifest["job"]["scenarios"])})
+    try:
+        job = Job(**{**manifest["job"], "scenarios": tuple(manifest["job"]["scenarios"])})
+    except (KeyError, TypeError) as error:
+        raise damaged from error
     return job, manifest
 
 
@@ -415,6 +440,9 @@ def execute(
     ``workers`` None means all cores; small jobs stay in this process. The number changes no byte.
     """
     shards = folder / "shards" if folder is not None else None
+    if folder is not None and shards is not None and manifest["status"] == "complete":
+        shutil.rmtree(shards, ignore_errors=True)
+        return Result.load(folder)
     missing = [s for s in job.shards if shards is None or not (shards / _name(s)).is_dir()]
     if progress is not None:
         done = sum(len(s) for s in job.shards) - sum(len(s) for s in missing)
@@ -577,7 +605,8 @@ def _card(card: Parameter, id: str, used_by: str, set_here: float | None) -> dic
         "grade": card.grade if set_here is None else "D",
         "source": ";".join(card.source) if set_here is None else "scenario",
         "date": card.date,
-        "note": card.note if set_here is None else f"set in the scenario; the card says {card.value}",
+        "note_da": card.note_da if set_here is None else f"sat i scenariet; kortet siger {card.value:g}",
+        "note_en": card.note_en if set_here is None else f"set in the scenario; the card says {card.value:g}",
         "used_by": used_by,
     }
 
@@ -604,13 +633,16 @@ def observed(summary: pd.DataFrame) -> pd.DataFrame:
                     "sim_low": low[0],
                     "sim_high": high[0],
                     "scenario": scenario,
-                    "label_da": f"{_COHORT_LABELS[target.group][0]} → {measure.label_da}, {target.month[:4]}",
-                    "label_en": f"{_COHORT_LABELS[target.group][1]} → {measure.label_en}, {target.month[:4]}",
+                    "reading": target.reading,
+                    "label_da": f"{_COHORT_LABELS[target.group][0]} → {measure.label_da}, {target.month[:4]}"
+                    + (" (anden læsning)" if target.reading == "b" else ""),
+                    "label_en": f"{_COHORT_LABELS[target.group][1]} → {measure.label_en}, {target.month[:4]}"
+                    + (" (other reading)" if target.reading == "b" else ""),
                     "inside": bool(target.low - 1e-9 <= found["mean"] <= target.high + 1e-9),
                 }
             )
     columns = ["target", "published", "low", "high", "simulated", "sim_low", "sim_high", "scenario"]
-    return pd.DataFrame(rows, columns=[*columns, "label_da", "label_en", "inside"])
+    return pd.DataFrame(rows, columns=[*columns, "reading", "label_da", "label_en", "inside"])
 
 
 _COHORT_LABELS = {
@@ -674,5 +706,5 @@ def check_shared(scenarios: Sequence[Scenario], against: Scenario) -> None:
         raise ResultError(problems)
 
 
-OWN_FILES = (*FILES.values(), MANIFEST, "pairing.json", "report.html")
+OWN_FILES = (*FILES.values(), MANIFEST, "pairing.json", REPORT)
 """Files a run writes into its folder, besides ``figures/`` and ``shards/``."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -31,7 +32,7 @@ BENEFIT_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
 """The four groups of Figure 4.13 (primary benefit in the fourth quarter)."""
 
 AGE_GROUPS: Final = ("0-12", "13-15", "16-17", "18-24", "25-50", "51-66", "67+")
-_AGE_STARTS: Final = np.array([0, 13, 16, 18, 25, 51, 67])
+_AGE_GROUP_BY_YEARS: Final = np.searchsorted([0, 13, 16, 18, 25, 51, 67], np.arange(100), side="right") - 1
 COHORTS: Final = ("job_ready_2011", "activity_ready_2011")
 
 GROUPINGS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -62,16 +63,41 @@ class Columns:
     leisure_job_hours: float
     """Paid hours in the calendar year that make a leisure job."""
     replicates: int
+    participant: np.ndarray
+    """Enrolled, in any compared scenario, at any time of the run: 0 or 1."""
 
     @property
     def alive(self) -> np.ndarray:
         """Who is counted at all: everybody whose state is not ``gone``."""
         return self.state != CODE["gone"]
 
-    @property
+    @cached_property
     def age_group(self) -> np.ndarray:
         """Code in AGE_GROUPS."""
-        return np.searchsorted(_AGE_STARTS, self.age_months // 12, side="right") - 1
+        return _AGE_GROUP_BY_YEARS[np.minimum(self.age_months // 12, len(_AGE_GROUP_BY_YEARS) - 1)]
+
+    @cached_property
+    def _cell(self) -> np.ndarray:
+        """The cell of each row in the cross-table of replicate, sex, origin, age group, cohort and participation."""
+        replicate = np.repeat(np.arange(self.replicates), len(self.state) // self.replicates)
+        codes = (replicate, self.sex, self.origin, self.age_group, self.cohort, self.participant)
+        return np.ravel_multi_index(codes, self._shape)
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        return (self.replicates, *(len(names) for key, names in GROUPINGS.items() if key != "all"))
+
+    def summed(self, values: np.ndarray) -> np.ndarray:
+        """Return sums of ``values``: axis 0 replicates, then the groupings of GROUPINGS without ``all``."""
+        size = int(np.prod(self._shape))
+        return np.bincount(self._cell, weights=values, minlength=size).reshape(self._shape)
+
+    @cached_property
+    def by_state(self) -> np.ndarray:
+        """Number of residents as :meth:`summed`, with the states as one more axis, the last."""
+        states = len(STATE_KEYS)
+        size = int(np.prod(self._shape)) * states
+        return np.bincount(self._cell * states + self.state, minlength=size).reshape(*self._shape, states)
 
     def aged(self, first: int, last: int) -> np.ndarray:
         """Who is ``first`` to ``last`` years old, both included."""
@@ -141,8 +167,8 @@ def _never_served(columns: Columns, ledger: np.ndarray, month: int) -> Parts:
 
 
 def _months_employed(columns: Columns, ledger: np.ndarray, month: int) -> Parts:
-    # With E(m) = 1 when employed at m, the sum of E(1..m) is m E(m) plus, for every entry into work at t, -(t - 1) and for
-    # every exit +(t - 1).
+    # With E(m) = 1 when employed at m, the sum of E(1..m) is m E(m), minus t - 1 for every entry into work at t, plus
+    # t - 1 for every exit.
     moves = ledger[(ledger["kind"] == KINDS.index("state")) & (ledger["month"] <= month)]
     sign = (moves["before"] == CODE["employed"]).astype(float) - (moves["after"] == CODE["employed"])
     months = np.bincount(moves["row"], weights=sign * (moves["month"] - 1.0), minlength=len(columns.state))
@@ -213,23 +239,21 @@ MEASURES: Final[Mapping[str, Measure]] = {
 
 
 def grouped(
-    measure: Measure, columns: Columns, ledger: np.ndarray, month: int, participant: np.ndarray
+    measure: Measure, columns: Columns, ledger: np.ndarray, month: int
 ) -> Iterator[tuple[str, str, np.ndarray]]:
     """Yield (group_by, group, values): the measure's value in each group, one a replicate, shape (replicates,).
 
-    ``participant`` marks the rows enrolled in any compared scenario. A group with nobody in it has value NaN; groups
-    that are empty in every replicate are left out.
+    A group with nobody in it has value NaN; groups that are empty in every replicate are left out.
     """
-    numerator, denominator = measure.parts(columns, ledger, month)
-    codes = (columns.sex, columns.origin, columns.age_group, columns.cohort, participant)
-    shape = (columns.replicates, *(len(names) for key, names in GROUPINGS.items() if key != "all"))
-    replicate = np.repeat(np.arange(columns.replicates), len(columns.state) // columns.replicates)
-    cell = np.ravel_multi_index((replicate, *codes), shape)
-    size = int(np.prod(shape))
-    top = np.bincount(cell, weights=numerator, minlength=size).reshape(shape)
-    bottom = np.bincount(cell, weights=denominator, minlength=size).reshape(shape)
+    if measure.states:
+        by_state = columns.by_state
+        top = by_state[..., [CODE[state] for state in measure.states]].sum(axis=-1)
+        bottom = by_state.sum(axis=-1) - by_state[..., CODE["gone"]]
+    else:
+        numerator, denominator = measure.parts(columns, ledger, month)
+        top, bottom = columns.summed(numerator), columns.summed(denominator)
     for axis, (group_by, names) in enumerate(GROUPINGS.items()):
-        others = tuple(a for a in range(1, len(shape)) if a != axis)
+        others = tuple(a for a in range(1, top.ndim) if a != axis)
         tops, bottoms = top.sum(axis=others), bottom.sum(axis=others)
         for code, group in enumerate(names):
             if group == "neither":

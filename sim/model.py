@@ -195,7 +195,7 @@ class AreaModel(mesa.Model):
         self._new_year()
         self._run_activities()
         events = self._pass(*self._what_the_month_depends_on())
-        side = np.concatenate([events.side, self._side_jobs_of_affected()])
+        side = np.sort(np.concatenate([events.side, self._side_jobs_of_affected()]))
         self._change_side_jobs(side)
         left = self._move(events.moved, events.moved_bits)
         self._pay_side_jobs()

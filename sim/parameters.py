@@ -71,7 +71,8 @@ class Parameter:
     grade: str
     label_da: str
     label_en: str
-    note: str = ""
+    note_da: str = ""
+    note_en: str = ""
 
     def __post_init__(self) -> None:
         problems = list(self._problems())
@@ -138,7 +139,7 @@ class Parameter:
             if key not in names
         ]
         problems += [
-            Problem("card_missing", key=f"{id}.{key}") for key in sorted(names - {"note"}) if card.get(key) is None
+            Problem("card_missing", key=f"{id}.{key}") for key in sorted(names - {"note_da", "note_en"}) if card.get(key) is None
         ]
         if problems:
             raise ParameterError(problems)

@@ -8,6 +8,7 @@ text is smaller than 9 points.
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import re
 import textwrap
@@ -194,9 +195,7 @@ def luck(differences: pd.DataFrame) -> pd.DataFrame:
     return one_view(differences[differences["interval"] == "luck"])
 
 
-def of_result(
-    name: str, tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any], lang: str
-) -> Figure:
+def of_result(name: str, tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any], lang: str) -> Figure:
     """Return the figure ``name`` of a result's tables (one of ``SOURCES``; ``flows`` are those of the base).
 
     Raises ``ResultError`` when the tables do not hold what the figure draws.
@@ -257,9 +256,7 @@ def _axes(figure: Figure, left: float, top: float, width: float, height: float) 
 def _write(figure: Figure, x: float, y: float, words: str, **look: Any) -> None:
     """Write ``words`` with their upper left corner ``x`` and ``y`` pixels from the figure's."""
     whole = figure.get_size_inches()[1] * 96
-    figure.text(
-        x / WIDTH, 1 - y / whole, words, **{"va": "top", "fontsize": SMALL, "linespacing": 1.25, **look}
-    )
+    figure.text(x / WIDTH, 1 - y / whole, words, **{"va": "top", "fontsize": SMALL, "linespacing": 1.25, **look})
 
 
 def _extent(figure: Figure, words: Iterable[str], size: float = SMALL) -> float:
@@ -315,9 +312,7 @@ def _end_labels(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     box = axes.get_window_extent()
     pixels = [box.height * (value - bottom) / (top - bottom) for value, _, _ in ends]
     sizes = [15.5 * (1 + words.count("\n")) for _, words, _ in ends]
-    for (_, words, colour), at, to in zip(
-        ends, pixels, spread(pixels, sizes, -8, box.height + 8), strict=True
-    ):
+    for (_, words, colour), at, to in zip(ends, pixels, spread(pixels, sizes, -8, box.height + 8), strict=True):
         axes.annotate(
             words,
             xy=(1, at / box.height),
@@ -328,7 +323,7 @@ def _end_labels(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
             fontsize=SMALL,
             linespacing=1.15,
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "lw": 1.4, "shrinkA": 1, "shrinkB": 1},
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 1.4, "shrinkA": 1, "shrinkB": 1, "relpos": (0, 0.5)},
         )
 
 
@@ -384,8 +379,7 @@ def states_data(outcomes: pd.DataFrame) -> pd.DataFrame:
     keys = [
         key
         for key in PARTS
-        if key in set(outcomes["measure"])
-        and MEASURES[key].population("en") == MEASURES["employed"].population("en")
+        if key in set(outcomes["measure"]) and MEASURES[key].population("en") == MEASURES["employed"].population("en")
     ]
     rows = outcomes[(outcomes["group_by"] == "all") & outcomes["measure"].isin(keys)]
     wide = rows.pivot_table(index=["scenario", "month"], columns="measure", values="value", sort=False)[keys]
@@ -394,9 +388,7 @@ def states_data(outcomes: pd.DataFrame) -> pd.DataFrame:
     wide["rest"] = (1 - wide.sum(axis=1)).round(12)
     if wide["rest"].max() < 0.0005:
         wide = wide.drop(columns="rest")
-    long = wide.reset_index().melt(
-        ["scenario", "month"], var_name="part", value_name="share", ignore_index=False
-    )
+    long = wide.reset_index().melt(["scenario", "month"], var_name="part", value_name="share", ignore_index=False)
     return long.sort_index(kind="stable", ignore_index=True)
 
 
@@ -420,8 +412,9 @@ def states_figure(data: pd.DataFrame, lang: str, titles: Mapping[str, str]) -> F
             axes.fill_between(x, below, above, facecolor=colour, edgecolor="white", hatch=hatch, linewidth=0)
             words = f"{percent(wide[part].iloc[-1], lang)}  {part_label(part, lang)}"
             ends.append(((below[-1] + above[-1]) / 2, words, colour))
-        for edge in edges[1:-1]:
-            axes.plot(x, edge, color="white", linewidth=1.3)
+        thick = np.diff(edges, axis=0) > 1.2
+        for edge, visible in zip(edges[1:-1], thick[:-1] & thick[1:], strict=True):
+            axes.plot(x, np.where(visible, edge, np.nan), color="white", linewidth=1.3)
         axes.set_ylim(0, 100)
         axes.yaxis.set_major_locator(FixedLocator([0, 25, 50, 75, 100]))
         axes.yaxis.set_major_formatter(_Numbers(lang, " %"))
@@ -499,20 +492,28 @@ def _ribbon(left: float, top: float, right: float, end: float, thick: float) -> 
     return Outline(corners, codes)
 
 
+_TALL: Final = 190
+"""Height in pixels of a whole cohort."""
+
+
+def _slots(shares: pd.Series) -> list[float]:
+    """Return the height each node takes: its own, or that of its label, and a gap."""
+    return [max(share * _TALL, 19) + 6 for share in shares]
+
+
 @_drawn
 def flows_figure(data: pd.DataFrame, lang: str) -> Figure:
     """Draw an alluvial diagram of one scenario, one panel a cohort; a band has its middle group's colour."""
-    cohorts = list(dict.fromkeys(data["cohort"]))
-    panel, whole, line, head = 350, 190, 19, 84
+    cohorts = {cohort: data[data["cohort"] == cohort] for cohort in dict.fromkeys(data["cohort"])}
+    head = 78
+    room = max(sum(_slots(_nodes(rows, step))) for rows in cohorts.values() for step in range(3))
+    panel = head + room + 16
     figure = _figure(panel * len(cohorts))
-    name = {group: text(f"report.path_{group}", lang) for group in GROUPS}
     left, right = (
-        _extent(figure, [f"{name[group]}  {percent(1, lang)}" for group in set(data[f"group_{step}"])])
-        for step in (0, 2)
+        _extent(figure, [_node_label(group, 1, lang) for group in set(data[f"group_{step}"])]) for step in (0, 2)
     )
     columns = (left + 18, (left - right + WIDTH) / 2 - 7, WIDTH - right - 42)
-    for row, cohort in enumerate(cohorts):
-        rows = data[data["cohort"] == cohort]
+    for row, (cohort, rows) in enumerate(cohorts.items()):
         axes = _axes(figure, 0, row * panel, WIDTH, panel)
         axes.set(xlim=(0, WIDTH), ylim=(panel, 0))
         axes.axis("off")
@@ -520,40 +521,51 @@ def flows_figure(data: pd.DataFrame, lang: str) -> Figure:
         axes.text(6, 8, title, va="top", fontsize=11, fontweight="bold")
         size = text("report.path_size", lang, persons=number(rows["persons"].sum(), lang))
         axes.text(6, 29, size, va="top", color=GREY)
-        tops: list[dict[str, float]] = []
+        tops = []
         for step, x in enumerate(columns):
-            shares = _nodes(rows, step)
-            slots = [max(share * whole, line) + 6 for share in shares]
-            y = head + (panel - head - 14 - sum(slots)) / 2
-            axes.text(x + 7, 60, month_name(rows[f"month_{step}"].iloc[0], lang), ha="center", color=GREY)
-            tops.append({})
-            for group, share, slot in zip(map(str, shares.index), shares, slots, strict=True):
-                middle, top = y + slot / 2, y + (slot - share * whole) / 2
-                tops[step][group] = top
-                axes.add_patch(Rectangle((x, top), 14, share * whole, color=GROUPS[group], lw=0, zorder=3))
-                look: dict[str, Any] = {"va": "center", "zorder": 4}
-                if step == 0:
-                    axes.text(x - 8, middle, f"{name[group]}  {percent(share, lang)}", ha="right", **look)
-                else:
-                    paper = {"facecolor": "white", "alpha": 0.86, "edgecolor": "none", "pad": 1.5}
-                    axes.text(x + 22, middle, f"{percent(share, lang)}  {name[group]}", bbox=paper, **look)
-                y += slot
+            axes.text(x + 7, 64, month_name(rows[f"month_{step}"].iloc[0], lang), ha="center", color=GREY)
+            tops.append(_draw_nodes(axes, _nodes(rows, step), x, head + room / 2, step == 0, lang))
         for step in (0, 1):
             pair = rows.groupby([f"group_{step}", f"group_{step + 1}"])["share"].sum()
-            leaving, arriving = dict(tops[step]), dict(tops[step + 1])
-            for source in GROUPS:
-                for target in GROUPS:
-                    thick = float(pair.get((source, target), 0.0)) * whole
-                    if not thick:
-                        continue
-                    band = _ribbon(
-                        columns[step] + 14, leaving[source], columns[step + 1], arriving[target], thick
-                    )
-                    colour = GROUPS[target if step == 0 else source]
-                    axes.add_patch(PathPatch(band, facecolor=colour, alpha=0.42, edgecolor="white", lw=0.5))
-                    leaving[source] += thick
-                    arriving[target] += thick
+            _draw_bands(axes, pair, columns[step : step + 2], tops[step : step + 2], middle=1 - step)
     return figure
+
+
+def _node_label(group: str, share: float, lang: str) -> str:
+    return f"{percent(share, lang)}  {text(f'report.path_{group}', lang)}"
+
+
+def _draw_nodes(axes: Axes, shares: pd.Series, x: float, middle: float, first: bool, lang: str) -> dict[str, float]:
+    """Draw one column of nodes around ``middle`` with their labels; return the top of every node."""
+    slots = _slots(shares)
+    y = middle - sum(slots) / 2
+    tops = {}
+    paper = {"facecolor": "white", "alpha": 0.86, "edgecolor": "none", "pad": 1.5}
+    for group, share, slot in zip(map(str, shares.index), shares, slots, strict=True):
+        tops[group] = y + (slot - share * _TALL) / 2
+        axes.add_patch(Rectangle((x, tops[group]), 14, share * _TALL, color=GROUPS[group], lw=0, zorder=3))
+        at, side = (x - 8, "right") if first else (x + 22, "left")
+        words = _node_label(group, share, lang)
+        axes.text(at, y + slot / 2, words, ha=side, va="center", bbox=paper, zorder=4)
+        y += slot
+    return tops
+
+
+def _draw_bands(
+    axes: Axes, pair: pd.Series, columns: Sequence[float], tops: Sequence[Mapping[str, float]], middle: int
+) -> None:
+    """Draw the bands between two columns of nodes; ``middle`` says which of the two gives the colour."""
+    leaving, arriving = dict(tops[0]), dict(tops[1])
+    for ends in itertools.product(GROUPS, GROUPS):
+        thick = float(pair.get(ends, 0.0)) * _TALL
+        if thick:
+            source, target = ends
+            band = _ribbon(columns[0] + 14, leaving[source], columns[1], arriving[target], thick)
+            colour = GROUPS[ends[middle]]
+            edge = "white" if thick > 2 else colour
+            axes.add_patch(PathPatch(band, facecolor=colour, alpha=0.42, edgecolor=edge, lw=0.5))
+            leaving[source] += thick
+            arriving[target] += thick
 
 
 def flows_alt(data: pd.DataFrame, lang: str) -> str:
@@ -585,12 +597,8 @@ def headline_measures(differences: pd.DataFrame, most: int = 4) -> list[str]:
     rows = rows[rows["month"] == rows.groupby("measure")["month"].transform("max")]
     rows = rows[(rows["estimate"] != 0) | (rows["measure"] == "leisure_job_26h")]
     size = rows["estimate"].abs()
-    clear = pd.Series(
-        np.divide(size, rows["se"], out=np.full(len(rows), np.inf), where=rows["se"] > 0), rows.index
-    )
-    best = (
-        clear.where(size > 0, 0.0).groupby(rows["measure"]).max().sort_values(ascending=False, kind="stable")
-    )
+    clear = pd.Series(np.divide(size, rows["se"], out=np.full(len(rows), np.inf), where=rows["se"] > 0), rows.index)
+    best = clear.where(size > 0, 0.0).groupby(rows["measure"]).max().sort_values(ascending=False, kind="stable")
     chosen = [str(measure) for measure in best.index]
     if "leisure_job_26h" in chosen[most:]:
         chosen.insert(most - 1, "leisure_job_26h")
@@ -604,9 +612,7 @@ def differences_data(differences: pd.DataFrame) -> pd.DataFrame:
     rank = {id: i for i, id in enumerate(dict.fromkeys(rows["scenario"]))}
     order = {"measure": rows["measure"].map(chosen.index), "scenario": rows["scenario"].map(rank)}
     kept = ["scenario", "against", "measure", "month", "estimate", "se", "low", "high", "replicates", "draws"]
-    places = (
-        pd.DataFrame({**order, "month": rows["month"]}).sort_values([*order, "month"], kind="stable").index
-    )
+    places = pd.DataFrame({**order, "month": rows["month"]}).sort_values([*order, "month"], kind="stable").index
     return rows.loc[places, kept].reset_index(drop=True)
 
 
@@ -663,15 +669,11 @@ def differences_figure(data: pd.DataFrame, lang: str, titles: Mapping[str, str])
         for scenario, (colour, dash, mark) in series.items():
             of = rows[rows["scenario"] == scenario].sort_values("month")
             x = [_ordinal(month) for month in of["month"]]
-            low, mid, high = (
-                _SCALE.get(unit, 1.0) * of[name].to_numpy() for name in ("low", "estimate", "high")
-            )
+            low, mid, high = (_SCALE.get(unit, 1.0) * of[name].to_numpy() for name in ("low", "estimate", "high"))
             axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
             if len(of) == 1:
                 axes.plot([x[0], x[0]], [low[0], high[0]], color=colour, linewidth=1.6)
-            axes.plot(
-                x, mid, color=colour, linestyle=dash, marker=mark, markersize=4.5, linewidth=2, clip_on=False
-            )
+            axes.plot(x, mid, color=colour, linestyle=dash, marker=mark, markersize=4.5, linewidth=2, clip_on=False)
         axes.axhline(0, color=INK, linewidth=1)
         axes.margins(y=0.12)
         if not rows["estimate"].any():
@@ -766,9 +768,7 @@ def forest_figure(data: pd.DataFrame, lang: str, titles: Mapping[str, str]) -> F
                     scale = _SCALE.get(unit, 1.0)
                     low, mid, high = (scale * of[line][name] for name in ("low", "estimate", "high"))
                     y = i + 0.5 + (shift - (len(series) - 1) / 2) * 9 / each
-                    axes.plot(
-                        [low, high], [y, y], color=colour, linewidth=2.4, alpha=0.55, solid_capstyle="butt"
-                    )
+                    axes.plot([low, high], [y, y], color=colour, linewidth=2.4, alpha=0.55, solid_capstyle="butt")
                     axes.plot([mid], [y], color=colour, marker=mark, markersize=5.5, linestyle="none")
         for i in range(len(lines)):
             axes.axhline(i, color=RULE, linewidth=0.6, zorder=0)
@@ -840,9 +840,7 @@ def observed_figure(data: pd.DataFrame, lang: str) -> Figure:
         y = top + height / 2
         colour, face = (BLUE, BLUE) if row["inside"] else (VERMILLION, "white")
         low, high = 100 * row["low"], 100 * row["high"]
-        axes.add_patch(
-            Rectangle((low, y - 8), high - low, 16, facecolor="#b9c4c9", edgecolor="#8b989e", lw=0.8)
-        )
+        axes.add_patch(Rectangle((low, y - 8), high - low, 16, facecolor="#b9c4c9", edgecolor="#8b989e", lw=0.8))
         axes.plot([100 * row["sim_low"], 100 * row["sim_high"]], [y, y], color=colour, linewidth=1.6)
         look: dict[str, Any] = {
             "marker": "o",
@@ -907,9 +905,7 @@ def queues_data(queues: pd.DataFrame) -> pd.DataFrame:
 
 
 @_drawn
-def queues_figure(
-    data: pd.DataFrame, lang: str, titles: Mapping[str, str], activities: Mapping[str, str]
-) -> Figure:
+def queues_figure(data: pd.DataFrame, lang: str, titles: Mapping[str, str], activities: Mapping[str, str]) -> Figure:
     """Draw places, enrolled and waiting over the months, one panel an activity of a scenario."""
     courses = list(dict.fromkeys(zip(data["scenario"], data["activity"], strict=True)))
     panel = 268
@@ -939,9 +935,7 @@ def queues_figure(
     return figure
 
 
-def queues_alt(
-    data: pd.DataFrame, lang: str, titles: Mapping[str, str], activities: Mapping[str, str]
-) -> str:
+def queues_alt(data: pd.DataFrame, lang: str, titles: Mapping[str, str], activities: Mapping[str, str]) -> str:
     """Say the highest and the last number of every line."""
     said = [text("report.queues_alt", lang)]
     for (scenario, activity), rows in data.groupby(["scenario", "activity"], sort=False):

@@ -175,7 +175,7 @@ def _steady_past(parameters: ParameterSet, year: int) -> np.ndarray:
 
 @dataclass
 class Population:
-    """The residents of all stacked replicates, one array an attribute (see :class:`sim.engine.streams.Stream` for rows).
+    """The residents of all stacked replicates, one array an attribute (rows as in :class:`sim.engine.streams.Stream`).
 
     Months count from the start of the run (0); ``birth`` and ``since`` are negative for what lies before it.
     """
@@ -279,6 +279,7 @@ class Population:
             unserved=unserved,
             leisure_job_hours=leisure_job_hours,
             replicates=len(self.stream.replicates),
+            participant=np.zeros(len(self), dtype=np.uint8),
         )
 
 

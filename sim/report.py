@@ -19,14 +19,13 @@ from typing import Any, Final
 import jinja2
 import pandas as pd
 from markupsafe import Markup
-from matplotlib.figure import Figure as Drawing
 
 from . import plots
 from .errors import Problem, ResultError
 from .locale import month_name, number, percent, text
 from .measures import MEASURES
 from .parameters import GRADES, UNITS
-from .results import read_manifest
+from .results import DIGITS, read_manifest, write_atomically
 from .sources import ASSUMPTION, source_of
 
 _TEMPLATE: Final = Path(__file__).parent / "locale" / "report.html"
@@ -88,11 +87,9 @@ def write_report(folder: Path, lang: str) -> Path:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    page = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
-        report=report, t=report.t, lang=lang
-    )
+    page = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(report=report, t=report.t, lang=lang)
     path = report.folder / "report.html"
-    path.write_text(page, encoding="utf-8", newline="\n")
+    write_atomically(path, lambda part: part.write_text(page, encoding="utf-8", newline="\n"))
     return path
 
 
@@ -133,9 +130,7 @@ class _Report:
 
     # --- files ----------------------------------------------------------------------------------------------
 
-    def _read(
-        self, name: str, columns: Sequence[str], read: Callable[[Path], pd.DataFrame]
-    ) -> pd.DataFrame | None:
+    def _read(self, name: str, columns: Sequence[str], read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame | None:
         """Return a file of the folder, or None when it is not there or has no rows."""
         path = self.folder / name
         if not path.is_file():
@@ -156,9 +151,7 @@ class _Report:
     @cached_property
     def differences(self) -> pd.DataFrame | None:
         """Differences with the band of luck, in the order of the scenarios."""
-        frame = self._csv(
-            "differences.csv", "scenario", "view", "measure", "month", "estimate", "se", "low", "high"
-        )
+        frame = self._csv("differences.csv", "scenario", "view", "measure", "month", "estimate", "se", "low", "high")
         if frame is None:
             return None
         frame = plots.luck(frame)
@@ -173,10 +166,8 @@ class _Report:
     @cached_property
     def assumptions(self) -> pd.DataFrame | None:
         """Cards of the parameters used."""
-        frame = self._csv(
-            "assumptions.csv", "id", "label_da", "label_en", "value", "low", "high", "grade", "source"
-        )
-        return None if frame is None else frame.fillna({"note": "", "source": ""})
+        frame = self._csv("assumptions.csv", "id", "label_da", "label_en", "value", "low", "high", "grade", "source")
+        return None if frame is None else frame.fillna({"note_da": "", "note_en": "", "source": ""})
 
     # --- head -----------------------------------------------------------------------------------------------
 
@@ -195,11 +186,7 @@ class _Report:
             return self._levels_headlines()
         if self.differences is None:
             return []
-        return [
-            line
-            for scenario in self.others
-            for line in self._differences_headlines(scenario, self.differences)
-        ]
+        return [line for scenario in self.others for line in self._differences_headlines(scenario, self.differences)]
 
     def _levels_headlines(self) -> list[tuple[Markup, str]]:
         lines = []
@@ -214,14 +201,10 @@ class _Report:
                         "headline_level",
                         month=self._month(row["month"]),
                         measure=MEASURES[measure].label(self.lang),
-                        value=Markup("<strong>{}</strong>").format(
-                            plots.amount(row["mean"], "share", self.lang)
-                        ),
+                        value=Markup("<strong>{}</strong>").format(plots.amount(row["mean"], "share", self.lang)),
                     )
                     population = MEASURES[measure].population(self.lang)
-                    lines.append(
-                        (sentence, self.t("headline_level_band", population=population, low=low, high=high))
-                    )
+                    lines.append((sentence, self.t("headline_level_band", population=population, low=low, high=high)))
         return lines
 
     @staticmethod
@@ -284,9 +267,7 @@ class _Report:
             self.t("headline_band", **words),
             self.t("headline_sure", **words, error=error, above=percent(row["p_above_zero"], self.lang, 0)),
         ]
-        taking = mine[
-            (mine["group_by"] == "participant") & (mine["group"] == "yes") & (mine["measure"] == measure)
-        ]
+        taking = mine[(mine["group_by"] == "participant") & (mine["group"] == "yes") & (mine["measure"] == measure)]
         for part in plots.records(taking[taking["month"] == row["month"]]):
             if self._shows(part):
                 after.append(self.t("headline_participants", **self._words(measure, part)))
@@ -380,7 +361,7 @@ class _Report:
     def _figure(
         self,
         name: str,
-        drawing: Drawing,
+        drawing: plots.Figure,
         alt: str,
         data: pd.DataFrame,
         caption: str,
@@ -391,8 +372,11 @@ class _Report:
         place = self.folder / "figures"
         place.mkdir(exist_ok=True)
         drawn = plots.svg(drawing, alt, name)
-        (place / f"{name}.svg").write_text(drawn, encoding="utf-8", newline="\n")
-        data.to_csv(place / f"{name}.csv", index=False, lineterminator="\n", float_format="%.10g")
+        write_atomically(place / f"{name}.svg", lambda part: part.write_text(drawn, encoding="utf-8", newline="\n"))
+        write_atomically(
+            place / f"{name}.csv",
+            lambda part: data.to_csv(part, index=False, lineterminator="\n", float_format=DIGITS),
+        )
         note = self.t("all_numbers", file=f"figures/{name}.csv")
         return Figure(name, Markup(drawn), caption, replace(table, note=_joined(table.note, note)), open)
 
@@ -406,9 +390,7 @@ class _Report:
 
     def _usual(self, rows: pd.DataFrame) -> str:
         """Return whom most of the measures in ``rows`` count."""
-        return Counter(MEASURES[m].population(self.lang) for m in rows["measure"].unique()).most_common(1)[0][
-            0
-        ]
+        return Counter(MEASURES[m].population(self.lang) for m in rows["measure"].unique()).most_common(1)[0][0]
 
     def _measure_cell(self, measure: str, usual: str) -> Cell:
         """Name a measure with its unit, and who is counted when that is not as usual."""
@@ -435,20 +417,14 @@ class _Report:
             kept = rows[~rows["measure"].isin(same)] if len(same) < len(moved) else rows
             for measure, of in kept.groupby("measure", sort=False):
                 at = {row["month"]: self._difference_cell(row) for row in plots.records(of)}
-                body.append(
-                    [self._measure_cell(str(measure), usual), *(at.get(month, "–") for month in months)]
-                )
-            caption = self.t(
-                "table_differences", base=self.titles[self.base], scenario=self.titles[str(scenario)]
-            )
+                body.append([self._measure_cell(str(measure), usual), *(at.get(month, "–") for month in months)])
+            caption = self.t("table_differences", base=self.titles[self.base], scenario=self.titles[str(scenario)])
             columns = [self.t("measure"), *(self._month(month) for month in months)]
-            note = _joined(
-                self.t("table_differences_note"), self.t("table_mark"), self.t("usual", population=usual)
-            )
+            note = [self.t("table_differences_note"), self.t("table_mark"), self.t("usual", population=usual)]
             if same:
                 names = ", ".join(MEASURES[measure].label(self.lang) for measure in same)
-                note = _joined(note, self.t("table_same", base=self.titles[self.base], measures=names))
-            tables.append(Table(caption, columns, [("", body)], note))
+                note.append(self.t("table_same", base=self.titles[self.base], measures=names))
+            tables.append(Table(caption, columns, [("", body)], _joined(*note)))
         return tables
 
     @staticmethod
@@ -496,9 +472,7 @@ class _Report:
         months = data.groupby("measure")["month"].first()
         bodies = []
         for (scenario, group_by), rows in data.groupby(["scenario", "group_by"], sort=False):
-            cells = {
-                (row["group"], row["measure"]): self._difference_cell(row) for row in plots.records(rows)
-            }
+            cells = {(row["group"], row["measure"]): self._difference_cell(row) for row in plots.records(rows)}
             body = [
                 [
                     plots.group_label(str(group_by), group, self.lang),
@@ -536,9 +510,7 @@ class _Report:
         frame = self.outcomes[self.outcomes["group_by"] == "all"]
         if self.compares:
             frame = self._last(frame).assign(column=lambda rows: rows["scenario"])
-            columns = {
-                id: f"{title}, {self._month(frame['month'].max())}" for id, title in self.titles.items()
-            }
+            columns = {id: f"{title}, {self._month(frame['month'].max())}" for id, title in self.titles.items()}
         else:
             frame = frame.assign(column=frame["month"])
             columns = {month: self._month(month) for month in self._milestones(frame["month"])}
@@ -587,19 +559,14 @@ class _Report:
         for scenario, rows in data.groupby("scenario", sort=False):
             wide = rows.pivot(index="month", columns="part", values="share")[parts]
             months = sorted({wide.index.min(), *self._milestones(wide.index)})
-            body = [
-                [self._month(month), *(percent(share, self.lang) for share in wide.loc[month])]
-                for month in months
-            ]
+            body = [[self._month(month), *(percent(share, self.lang) for share in wide.loc[month])] for month in months]
             bodies.append((self.titles[str(scenario)], body))
         return self._figure(
             "states",
             plots.states_figure(data, self.lang, self.titles),
             plots.states_alt(data, self.lang, self.titles),
             data,
-            _joined(
-                self.t("states_caption"), self.t("states_same", base=self.titles[self.base]) if same else ""
-            ),
+            _joined(self.t("states_caption"), self.t("states_same", base=self.titles[self.base]) if same else ""),
             Table(
                 self.t("numbers_behind"),
                 [self.t("month"), *(plots.part_label(part, self.lang) for part in parts)],
@@ -610,9 +577,7 @@ class _Report:
     @cached_property
     def path_figures(self) -> list[Figure]:
         """The cohorts' paths: the base's, and those of scenarios that differ from it."""
-        frame = self._csv(
-            "flows.csv", "scenario", "cohort", "month_0", "group_0", "group_1", "group_2", "persons"
-        )
+        frame = self._csv("flows.csv", "scenario", "cohort", "month_0", "group_0", "group_1", "group_2", "persons")
         if frame is None:
             return []
         data = plots.flows_data(frame)
@@ -622,9 +587,7 @@ class _Report:
             for id, rows in data.groupby("scenario", sort=False)
         }
         base = self.base if self.base in shares else next(iter(shares))
-        differ = [
-            id for id in shares if id != base and (shares[id].sub(shares[base], fill_value=0) != 0).any()
-        ]
+        differ = [id for id in shares if id != base and (shares[id].sub(shares[base], fill_value=0) != 0).any()]
         alike = [self.titles[id] for id in shares if id != base and id not in differ]
         figures = []
         for id in [base, *differ]:
@@ -664,9 +627,7 @@ class _Report:
     @cached_property
     def queues(self) -> pd.DataFrame | None:
         """Monthly stocks and flows of every activity."""
-        frame = self._csv(
-            "queues.csv", "scenario", "activity", "month", "places", "enrolled", "waiting", "referred"
-        )
+        frame = self._csv("queues.csv", "scenario", "activity", "month", "places", "enrolled", "waiting", "referred")
         return frame
 
     @cached_property
@@ -740,9 +701,7 @@ class _Report:
     @cached_property
     def observed(self) -> pd.DataFrame | None:
         """Published and simulated numbers of the base."""
-        frame = self._csv(
-            "observed.csv", "target", "published", "low", "high", "simulated", "sim_low", "sim_high"
-        )
+        frame = self._csv("observed.csv", "target", "published", "low", "high", "simulated", "sim_low", "sim_high", "reading")
         return None if frame is None else plots.observed_data(frame)
 
     @property
@@ -750,11 +709,12 @@ class _Report:
         """Count the targets that are met."""
         if self.observed is None:
             return ""
-        miss = self.observed["miss"].abs().round(9)
+        figure = self.observed[self.observed["reading"] == "a"]
+        miss = figure["miss"].abs().round(9)
         return self.t(
             "observed_sentence",
-            targets=len(self.observed),
-            inside=int(self.observed["inside"].sum()),
+            targets=len(figure),
+            inside=int(figure["inside"].sum()),
             one=int((miss <= 0.01).sum()),
             two=int((miss <= 0.02).sum()),
             scenario=self.titles[self.observed["scenario"].iloc[0]],
@@ -809,13 +769,9 @@ class _Report:
         if self.assumptions is None:
             return None
         counts = self.assumptions["grade"].value_counts()
-        body = [
-            [grade, self.t(f"grade_{grade}"), number(counts.get(grade, 0), self.lang)] for grade in GRADES
-        ]
+        body = [[grade, self.t(f"grade_{grade}"), number(counts.get(grade, 0), self.lang)] for grade in GRADES]
         caption = self.t("table_grades", used=len(self.assumptions))
-        return Table(
-            caption, [self.t(key) for key in ("grade", "grade_meaning", "count")], [("", body)], words=True
-        )
+        return Table(caption, [self.t(key) for key in ("grade", "grade_meaning", "count")], [("", body)], words=True)
 
     @property
     def rests(self) -> str:
@@ -837,7 +793,7 @@ class _Report:
                     (_plain(row["value"], self.lang), unit.label_da if self.lang == "da" else unit.label_en),
                     self.t("to", low=low, high=high).replace(" ", "\N{NO-BREAK SPACE}"),
                     row["grade"],
-                    row["note"],
+                    row[f"note_{self.lang}"],
                 ]
             )
         columns = [self.t(key) for key in ("parameter", "value", "range", "grade", "note")]
@@ -874,9 +830,7 @@ class _Report:
             if id not in (ASSUMPTION, "scenario"):
                 source = source_of(id)
                 places.setdefault(replace(source, locator="").cite(), {})[source.locator] = None
-        return [
-            (cited, "; ".join(place for place in found if place)) for cited, found in sorted(places.items())
-        ]
+        return [(cited, "; ".join(place for place in found if place)) for cited, found in sorted(places.items())]
 
 
 def _joined(*sentences: str) -> str:

@@ -79,7 +79,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """Columns of the tables that a run fills or leaves empty."""
 
-_PLOTS = ("states", "flows", "differences", "forest", "observed", "queues")
+PLOTS = ("states", "flows", "differences", "forest", "observed", "queues")
+"""Names of the figures; a figure of one scenario among several carries its id after a hyphen."""
 
 
 class Result:
@@ -115,8 +116,8 @@ class Result:
         """
         from . import plots
 
-        if name not in _PLOTS:
-            raise ResultError([_choice("plot", name, _PLOTS)])
+        if name not in PLOTS:
+            raise ResultError([_choice("plot", name, PLOTS)])
         return plots.of_result(name, self.tables, self.manifest, lang)
 
     def save(self, folder: str | Path) -> Path:

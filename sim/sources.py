@@ -97,7 +97,8 @@ class Target:
     """A published share a run can be held against, with the interval its rounding leaves open.
 
     ``measure``, ``group_by``, ``group`` and ``month`` name the simulated number it corresponds to; ``remainder`` marks
-    shares the sources do not print but leave as the rest of 1.
+    shares the sources do not print but leave as the rest of 1. Where the sources contradict each other the fitted figure
+    is reading ``a`` and the other one ``b``.
     """
 
     id: str
@@ -110,6 +111,7 @@ class Target:
     high: float
     n: int
     remainder: bool = False
+    reading: str = "a"
 
 
 _BENEFIT = {
@@ -157,9 +159,11 @@ def flow_targets() -> tuple[Target, ...]:
             high=float(row["value"]) + _HALF_PER_CENT + (0.01 if id == "fig4_13_jobready11_to_notready_2016" else 0),
             n=int(float(found[_COHORT_N[cohort]]["value"])),
             remainder="_derived_" in id,
+            reading="b" if id in _OTHER_READINGS else "a",
         )
         (rests if target.remainder else printed).append(target)
     for i, rest in enumerate(rests):
         parts = [t for t in printed if t.id.startswith("fig4_13") and (t.group, t.month) == (rest.group, rest.month)]
         rests[i] = replace(rest, low=1 - sum(t.high for t in parts), high=1 - sum(t.low for t in parts))
-    return tuple(sorted([*printed, *rests], key=lambda t: list(found).index(t.id)))
+    order = list(found)
+    return tuple(sorted([*printed, *rests], key=lambda t: (t.reading, order.index(t.id))))

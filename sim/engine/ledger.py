@@ -13,7 +13,7 @@ _DTYPE = np.dtype(
 
 
 class Ledger:
-    """Events in the order they happened; within a month by kind and row."""
+    """Events in the order they were added, month by month; what is added together stands by row."""
 
     def __init__(self) -> None:
         self._chunks: list[np.ndarray] = []

@@ -47,7 +47,7 @@ def person_keys(seed: int, replicate: int, ids: np.ndarray) -> np.ndarray:
 class Stream:
     """The draws of some replicates over one set of residents.
 
-    Rows number the residents of all replicates: replicate block after replicate block, ids 0 to ``residents`` - 1 in each.
+    Rows number the residents of all replicates: block after block, ids 0 to ``residents`` - 1 in each.
     With one replicate a row is a resident id.
     """
 

@@ -31,7 +31,7 @@ def messages(file: str) -> dict[str, dict[str, str]]:
     return tomllib.loads((_HERE / f"{file}.toml").read_text(encoding="utf-8"))
 
 
-def text(key: str, lang: str, **values: object) -> str:
+def text(key: str, lang: str, /, **values: object) -> str:
     """Return the message ``file.key`` in ``lang``, filled with ``values``.
 
     Raises ``KeyError`` when the message or the language is not there: a missing text is a fault, never a blank.

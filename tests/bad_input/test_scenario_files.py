@@ -355,9 +355,7 @@ def test_with_a_missing_parent_only_what_is_certain_is_said(tmp_path):
 
 
 def test_faults_of_a_parent_carry_its_name(tmp_path):
-    (tmp_path / "p.yaml").write_text(
-        GOOD.replace("scenario/1", "scenario/9").replace("places: 12", "places: -1")
-    )
+    (tmp_path / "p.yaml").write_text(GOOD.replace("scenario/1", "scenario/9").replace("places: 12", "places: -1"))
     found = problems(tmp_path, "schema: scenario/1\nid: x\nextends: p.yaml\n")
     assert [(p.kind, p.place) for p in found] == [("choice", "p.yaml:1"), ("outside", "p.yaml:14")]
     (tmp_path / "p.yaml").write_bytes(b"a\0")

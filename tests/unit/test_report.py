@@ -1,9 +1,10 @@
-"""The report: complete, self-contained, accessible, in both languages, and true to the numbers in the folder."""
+"""The report: complete, self-contained, accessible, in both languages, and true to the folder's numbers."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,9 +13,10 @@ import pandas as pd
 import pytest
 
 from sim.errors import ResultError
-from sim.locale import messages, text
+from sim.locale import LANGUAGES, messages, number, percent, text
 from sim.measures import GROUPINGS, MEASURES
 from sim.report import write_report
+from sim.sources import source_of
 
 MONTHS = [f"{2011 + (m + 11) // 12}-{(m + 11) % 12 + 1:02d}" for m in range(61)]
 YEARS = [month for month in MONTHS if month.endswith("-12")]
@@ -66,9 +68,7 @@ def _outcomes(ids: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
         for measure, (first, last) in SHARES.items():
             for month in YEARS if measure == "leisure_job_26h" else MONTHS:
                 level = first + (last - first) * MONTHS.index(month) / 60
-                lifted = level + 0.06 * (
-                    measure == "leisure_job_26h" and scenario == "jobs" and month > "2011-12"
-                )
+                lifted = level + 0.06 * (measure == "leisure_job_26h" and scenario == "jobs" and month > "2011-12")
                 for replicate in range(3):
                     value = lifted + 0.002 * luck.standard_normal()
                     row = (
@@ -115,7 +115,7 @@ def _outcomes(ids: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _differences() -> pd.DataFrame:
-    rows = []
+    rows: list[dict[str, object]] = []
     for measure, (end, se, luck) in EFFECTS.items():
         for month in YEARS:
             grown = YEARS.index(month) / 5
@@ -124,21 +124,12 @@ def _differences() -> pd.DataFrame:
                     estimate = end * grown * (1 + 0.25 * i if group_by != "all" else 1)
                     band = luck * (1 if group_by == "all" else 1.8) * (grown > 0)
                     rows.append(
-                        (
-                            "jobs",
-                            "baseline",
-                            "individual",
-                            measure,
-                            month,
-                            group_by,
-                            group,
-                            estimate,
-                            se * (grown > 0),
-                        )
-                        + (estimate - band, estimate + band, "luck", 0.975, 20, 1, "history")
+                        {"scenario": "jobs", "against": "baseline", "view": "individual", "measure": measure}
+                        | {"month": month, "group_by": group_by, "group": group, "estimate": estimate}
+                        | {"se": se * (grown > 0), "low": estimate - band, "high": estimate + band}
+                        | {"interval": "luck", "p_above_zero": 0.975, "replicates": 20, "draws": 1}
                     )
-    names = "scenario against view measure month group_by group estimate se low high interval p_above_zero".split()
-    return pd.DataFrame(rows, columns=[*names, "replicates", "draws", "structure"])
+    return pd.DataFrame(rows).assign(structure="history")
 
 
 def _flows(ids: list[str]) -> pd.DataFrame:
@@ -191,34 +182,24 @@ def _flows(ids: list[str]) -> pd.DataFrame:
 
 def _queues() -> pd.DataFrame:
     rows = [
-        (
-            "jobs",
-            "leisure_job",
-            0,
-            replicate,
-            month,
-            40,
-            min(40, 4 * m + replicate),
-            max(0, 3 * m - 30) * (m < 40),
-        )
-        + (7, 3, 2, 1, 1, 2)
+        {"scenario": "jobs", "activity": "leisure_job", "draw": 0, "replicate": replicate, "month": month}
+        | {"places": 40, "enrolled": min(40, 4 * m + replicate), "waiting": max(0, 3 * m - 30) * (m < 40)}
+        | {"referred": 7, "started": 3, "completed": 2, "dropped_out": 1, "gave_up": 1, "declined": 2}
         for replicate in range(3)
         for m, month in enumerate(MONTHS[1:])
     ]
-    stocks = ["places", "enrolled", "waiting"]
-    flows = ["referred", "started", "completed", "dropped_out", "gave_up", "declined"]
-    return pd.DataFrame(rows, columns=["scenario", "activity", "draw", "replicate", "month", *stocks, *flows])
+    return pd.DataFrame(rows)
 
 
 def _observed() -> pd.DataFrame:
+    long = "aktivitetsparate med en lang, lang betegnelse, som må brydes"
     rows = [
-        ("job_ready_2013", 0.42, 0.415, 0.425, 0.418, 0.40, 0.44, "jobparate efter to år", "job-ready after two years"),
-        ("other_2016", 0.18, 0.175, 0.185, 0.195, 0.18, 0.21, "andre ydelser efter fem år", "other benefit after five years"),
-        ("rest_2016", 0.37, 0.365, 0.375, 0.4, 0.38, 0.42, "aktivitetsparate med en lang, lang betegnelse, som må brydes", "a long, long name of a target that has to be folded"),
-    ]  # fmt: skip
-    names = ["target", "published", "low", "high", "simulated", "sim_low", "sim_high", "label_da", "label_en"]
-    frame = pd.DataFrame(rows, columns=names)
-    return frame.assign(scenario="baseline", inside=[True, False, False])
+        (0.42, 0.415, 0.425, 0.418, 0.40, 0.44, "jobparate efter to år", "job-ready after two years", True),
+        (0.18, 0.175, 0.185, 0.195, 0.18, 0.21, "andre ydelser efter fem år", "other benefit", False),
+        (0.37, 0.365, 0.375, 0.4, 0.38, 0.42, long, "a long, long name of a target", False),
+    ]
+    names = ["published", "low", "high", "simulated", "sim_low", "sim_high", "label_da", "label_en", "inside"]
+    return pd.DataFrame(rows, columns=names).assign(target=["one", "two", "three"], reading="a")
 
 
 def _assumptions() -> pd.DataFrame:
@@ -261,12 +242,13 @@ def _assumptions() -> pd.DataFrame:
         ),
         ("known", "Kendt", "Known", 0.41, "share", 0.405, 0.415, "A", "sec1_outside_lf_2011", ""),
     ]
-    names = ["id", "label_da", "label_en", "value", "unit", "low", "high", "grade", "source", "note"]
-    return pd.DataFrame(rows, columns=names).assign(date="2011", used_by="jobs")
+    names = ["id", "label_da", "label_en", "value", "unit", "low", "high", "grade", "source", "note_en"]
+    table = pd.DataFrame(rows, columns=names)
+    return table.assign(note_da=table["note_en"], date="2011", used_by="jobs")
 
 
 def make_result(folder: Path, kind: str = "compare") -> Path:
-    """Write a small finished result with every file there is."""
+    """Write a small finished result with every file a report reads."""
     folder.mkdir()
     ids = ["baseline", "jobs"] if kind == "compare" else ["jobs"]
     every, summary = _outcomes(ids)
@@ -275,17 +257,9 @@ def make_result(folder: Path, kind: str = "compare") -> Path:
     files |= {"queues": _queues(), "assumptions": _assumptions()}
     if kind == "compare":
         files["differences"] = _differences()
-        pairs = [
-            {
-                "scenario": "jobs",
-                "against": "baseline",
-                "draw": 0,
-                "replicate": 0,
-                "touched": 120,
-                "untouched": 2299,
-            }
-        ]
-        proof = {"pairs": pairs, "untouched_identical": True, "touched": 120, "untouched": 2299}
+        pair = {"scenario": "jobs", "against": "baseline", "draw": 0, "replicate": 0}
+        counts = {"touched": 120, "untouched": 2299, "untouched_identical": True}
+        proof = {**counts, "pairs": [{**pair, **counts}]}
         (folder / "pairing.json").write_text(json.dumps(proof), encoding="utf-8")
     for name, frame in files.items():
         frame.to_csv(folder / f"{name}.csv", index=False)
@@ -308,3 +282,329 @@ def make_result(folder: Path, kind: str = "compare") -> Path:
     }
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     return folder
+
+
+class Page(HTMLParser):
+    """What a reader meets: elements with their attributes, and the words outside of drawings."""
+
+    VOID = frozenset({"meta", "link", "br", "img"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not {"svg", "style", "title"} & set(self.open):
+            self.words.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"[\s\xa0]+", " ", "".join(self.words))
+
+    @property
+    def drawings(self) -> dict[str, str]:
+        """The words of every drawing by the name of its figure."""
+        names = [str(figure["id"]).removeprefix("figure-") for figure in self.all("figure")]
+        return dict(zip(names, (str(svg["aria-label"]) for svg in self.all("svg")), strict=True))
+
+
+def read(folder: Path, lang: str = "da") -> Page:
+    return Page(write_report(folder, lang).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_result(tmp_path_factory.mktemp("results") / "compare")
+
+
+@pytest.fixture(scope="module", params=LANGUAGES)
+def page(result: Path, request: pytest.FixtureRequest) -> tuple[str, Page]:
+    return request.param, read(result, request.param)
+
+
+def test_page_is_one_self_contained_document(page: tuple[str, Page]) -> None:
+    lang, found = page
+    assert found.open == []
+    assert found.all("html") == [{"lang": lang}]
+    assert len(found.all("main")) == len(found.all("h1")) == 1
+    assert not found.all("script")
+    assert not found.all("img")
+    for tag, attributes in found.elements:
+        for name in ("src", "href", "xlink:href", "data", "action"):
+            assert (attributes.get(name) or "#").startswith(("#", "data:,")), (tag, name)
+
+
+def test_links_lead_to_a_place_on_the_page_and_ids_are_unique(page: tuple[str, Page]) -> None:
+    _, found = page
+    ids = [attributes["id"] for _, attributes in found.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    targets = [str(a["href"])[1:] for a in found.all("a")]
+    assert targets[0] == "content"
+    assert len(targets) == 11
+    assert set(targets) <= set(ids)
+
+
+def test_every_drawing_is_an_image_with_words_and_a_table_after_it(page: tuple[str, Page]) -> None:
+    _, found = page
+    assert set(found.drawings) == {"differences", "forest", "states", "flows", "queues", "observed"}
+    assert len(set(found.drawings.values())) == 6
+    assert min(map(len, found.drawings.values())) > 60
+    assert all(drawing["role"] == "img" for drawing in found.all("svg"))
+    tags = [tag for tag, _ in found.elements]
+    for place in [i for i, tag in enumerate(tags) if tag == "figure"]:
+        after = [tag for tag in tags[place:] if tag in ("details", "table", "figure")]
+        assert after[:3] == ["figure", "details", "table"]
+
+
+def test_every_table_has_a_caption_and_scopes(page: tuple[str, Page]) -> None:
+    _, found = page
+    assert len(found.all("table")) == len(found.all("caption")) == 12
+    assert {heading["scope"] for heading in found.all("th")} == {"col", "row", "rowgroup"}
+
+
+def test_words_of_drawings_hold_the_numbers_of_the_folder(page: tuple[str, Page]) -> None:
+    lang, found = page
+    for value in (6.1, 3.6, 8.6):
+        assert f"+{number(value, lang, 1)}" in found.drawings["differences"]
+    assert percent(0.42, lang) in found.drawings["flows"]
+    assert percent(0.37, lang, 0) in found.drawings["observed"]
+    assert number(40, lang, 1) in found.drawings["queues"]
+    assert TITLES["jobs"][lang] in found.drawings["states"]
+
+
+def test_headline_says_what_for_whom_and_how_sure(page: tuple[str, Page]) -> None:
+    lang, found = page
+    before, _, after = found.text.partition(text("report.estimand", lang).partition("{")[0])
+    assert after
+    measure = MEASURES["leisure_job_26h"]
+    assert f"{number(6.1, lang, 1)} {text('report.points_share', lang)}" in before
+    assert measure.label(lang) in before
+    assert measure.population(lang) in before
+    assert f"+{number(3.6, lang, 1)}" in before
+    assert f"+{number(8.6, lang, 1)}" in before
+    assert TITLES["jobs"][lang] in before
+    assert TITLES["baseline"][lang] in before
+    assert text("report.caveat_assumed", lang, assumed=2, used=4) in before
+    assert MEASURES["employed"].label(lang) not in before
+
+
+def test_every_difference_in_a_table_stands_with_its_interval(result: Path) -> None:
+    html = write_report(result, "da").read_text(encoding="utf-8")
+    table = html[html.index("<caption>Forskel fra Grundforløb: Fritidsjob") :]
+    cells = re.findall(r"<td>(.*?)</td>", table[: table.index("</table>")])
+    assert len(cells) == len(EFFECTS) * 5
+    shape = r"[+-]?[\d,]+°?<small>[+-]?[\d,]+ til [+-]?[\d,]+</small>"
+    assert all(re.fullmatch(shape, cell) for cell in cells)
+    assert "+6,1<small>+3,6 til +8,6</small>" in cells
+    assert "-0,2°<small>-1,4 til +1,0</small>" in cells
+
+
+def test_assumed_numbers_are_listed_with_value_range_and_note(page: tuple[str, Page]) -> None:
+    lang, found = page
+    after = found.text.rpartition(text("report.table_assumed", lang))[2]
+    assert text("report.to", lang, low=number(0.3, lang, 1), high=number(0.9, lang, 1)) in after
+    assert "no source gives it" in after
+    assert "stated <age>" in after
+    assert after.index("take_up") < after.index("age_from")
+    assert number(0.0192, lang, 4) not in after
+    assert text("report.rests", lang, assumed=2) in found.text
+
+
+def test_sources_of_all_numbers_are_cited(page: tuple[str, Page]) -> None:
+    _, found = page
+    assert source_of("sec1_rest_group_2011").title in found.text
+    assert source_of("sec1_rest_group_2011").locator in found.text
+    assert source_of("activity:leisure_job").title in found.text
+
+
+def test_limits_and_proof_are_told(page: tuple[str, Page]) -> None:
+    lang, found = page
+    limits = [message[lang] for key, message in messages("report").items() if key.startswith("limit_")]
+    assert len(limits) == 7
+    assert all(limit in found.text for limit in limits)
+    proof = {"pairs": 1, "touched": 120, "untouched": number(2299, lang)}
+    assert text("report.pairing_same", lang, **proof) in found.text
+
+
+def test_how_it_was_made_is_told(page: tuple[str, Page]) -> None:
+    _, found = page
+    for fact in ("20 × 1", "0123456789abcdef", "jobveje compare leisure_jobs.yaml", "0.1.0", "numpy 2.4.6"):
+        assert fact in found.text
+
+
+def test_numbers_are_written_in_the_language(page: tuple[str, Page]) -> None:
+    lang, found = page
+    english, danish = r"\d\.\d %", r"\d,\d %"
+    wrong, right = (english, danish) if lang == "da" else (danish, english)
+    assert len(re.findall(right, found.text)) > 50
+    assert not re.findall(wrong, found.text)
+
+
+def test_no_text_is_left_unfilled(page: tuple[str, Page]) -> None:
+    _, found = page
+    assert not re.findall(r"\{\w*\}|\bnan\b|\bNone\b", found.text + " ".join(found.drawings.values()))
+
+
+def test_figures_have_files_with_their_numbers(result: Path) -> None:
+    write_report(result, "da")
+    names = {path.stem for path in (result / "figures").glob("*.svg")}
+    assert names == {path.stem for path in (result / "figures").glob("*.csv")}
+    assert names == {"differences", "forest", "states", "flows", "queues", "observed"}
+    drawn = pd.read_csv(result / "figures" / "differences.csv")
+    end = drawn[(drawn["measure"] == "leisure_job_26h") & (drawn["month"] == "2016-12")]
+    assert end[["estimate", "low", "high"]].round(6).to_numpy().tolist() == [[0.0611, 0.0361, 0.0861]]
+
+
+def test_a_second_report_has_the_same_bytes_and_another_language_the_same_numbers(tmp_path: Path) -> None:
+    folder = make_result(tmp_path / "r")
+    write_report(folder, "da")
+    first = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    write_report(folder, "da")
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == first
+    write_report(folder, "en")
+    changed = {path for path in first if path.read_bytes() != first[path]}
+    assert changed == {folder / "report.html", *folder.glob("figures/*.svg")}
+
+
+def test_words_change_with_the_numbers(tmp_path: Path) -> None:
+    folder = make_result(tmp_path / "r")
+    before = read(folder).drawings
+    frame = _differences()
+    frame[["estimate", "low", "high"]] *= 1.5
+    frame.to_csv(folder / "differences.csv", index=False)
+    after = read(folder).drawings
+    assert {name for name in before if before[name] != after[name]} == {"differences", "forest"}
+    assert "+9,2" in after["differences"]
+
+
+def test_hidden_difference_is_called_so_with_the_replicates_it_takes(tmp_path: Path) -> None:
+    folder = make_result(tmp_path / "r")
+    frame = _differences()
+    frame["se"] = frame["se"].where(frame["measure"] != "leisure_job_26h", 0.0611)
+    frame.to_csv(folder / "differences.csv", index=False)
+    words = read(folder).text
+    assert f"Kørslen viser ikke en forskel i »{MEASURES['leisure_job_26h'].label('da')}«" in words
+    assert "fra -6,7 til +18,9" in words
+    assert "Omkring 88 gentagelser skal til" in words
+    assert "højere i dec. 2016" not in words
+
+
+def test_lives_that_are_all_the_same_are_called_the_same(tmp_path: Path) -> None:
+    folder = make_result(tmp_path / "r")
+    same = _differences().assign(estimate=0.0, se=0.0, low=0.0, high=0.0)
+    same.to_csv(folder / "differences.csv", index=False)
+    said = text("report.headline_same", "da", scenario="Fritidsjob", base="Grundforløb")
+    assert said in read(folder).text
+
+
+def test_one_replicate_gives_no_claim(tmp_path: Path) -> None:
+    folder = make_result(tmp_path / "r")
+    frame = _differences().assign(se=float("nan"), low=float("nan"), high=float("nan"), replicates=1)
+    frame.to_csv(folder / "differences.csv", index=False)
+    assert text("report.headline_single", "da") in read(folder).text
+
+
+def test_measures_that_never_differ_are_named_not_tabled(tmp_path: Path) -> None:
+    folder = make_result(tmp_path / "r")
+    frame = _differences()
+    frame.loc[frame["measure"] == "neet", ["estimate", "se", "low", "high"]] = 0.0
+    frame.to_csv(folder / "differences.csv", index=False)
+    label = MEASURES["neet"].label("da")
+    assert text("report.table_same", "da", base="Grundforløb", measures=label) in read(folder).text
+
+
+def test_broken_pairing_is_an_alarm(tmp_path: Path) -> None:
+    folder = make_result(tmp_path / "r")
+    proof = json.loads((folder / "pairing.json").read_text(encoding="utf-8"))
+    broken = json.dumps({**proof, "untouched_identical": False})
+    (folder / "pairing.json").write_text(broken, encoding="utf-8")
+    found = read(folder)
+    assert "Brug ikke resultatet" in found.text
+    assert [p["class"] for p in found.all("p") if p.get("role") == "alert"] == ["alarm"]
+
+
+def test_paths_that_differ_are_drawn_for_each_scenario(tmp_path: Path) -> None:
+    folder = make_result(tmp_path / "r")
+    assert "tegnes ikke igen" in read(folder).text
+    frame = _flows(["baseline", "jobs"])
+    frame.loc[(frame["scenario"] == "jobs") & (frame["group_2"] == "job_ready"), "persons"] *= 2
+    frame.to_csv(folder / "flows.csv", index=False)
+    found = read(folder)
+    assert found.drawings["flows"] != found.drawings["flows-jobs"]
+    assert (folder / "figures" / "flows-jobs.svg").is_file()
+
+
+def test_run_tells_levels_and_no_effect(tmp_path: Path) -> None:
+    found = read(make_result(tmp_path / "r", "run"))
+    assert re.search(rf"I dec. 2016 er andelen »{MEASURES['employed'].label('da')}« 4[34],\d %", found.text)
+    assert text("report.headline_run", "da") in found.text
+    assert set(found.drawings) == {"states", "flows", "queues", "observed"}
+
+
+@pytest.mark.parametrize("kind", ["run", "compare"])
+def test_a_manifest_alone_gives_a_page(tmp_path: Path, kind: str) -> None:
+    folder = make_result(tmp_path / "r", kind)
+    for path in folder.iterdir():
+        if path.name != "manifest.json":
+            path.unlink()
+    found = read(folder)
+    assert not found.all("svg")
+    assert len(found.all("h2")) == 2
+    assert not (folder / "figures").exists()
+
+
+def test_titles_and_notes_cannot_break_the_page(tmp_path: Path) -> None:
+    folder = make_result(tmp_path / "r")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["scenarios"][1]["title"]["da"] = '<b>"$x$" & {co}</b>'
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    found = read(folder)
+    assert not found.all("b")
+    assert '<b>"$x$" & {co}</b> sammenlignet med Grundforløb' in found.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "spoil"),
+    [
+        ("folder_missing", lambda folder: folder.rename(folder.with_name("away"))),
+        ("not_a_result", lambda folder: (folder / "manifest.json").unlink()),
+        ("manifest_damaged", lambda folder: (folder / "manifest.json").write_text("{", encoding="utf-8")),
+        ("unreadable", lambda folder: (folder / "outcomes.parquet").write_bytes(b"no parquet")),
+        ("unreadable", lambda folder: (folder / "observed.csv").write_text("a,b\n1,2\n", encoding="utf-8")),
+        ("unreadable", lambda folder: (folder / "queues.csv").write_bytes(b"")),
+        ("unreadable", lambda folder: (folder / "pairing.json").write_text("{", encoding="utf-8")),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path, kind: str, spoil: Callable[[Path], object]) -> None:
+    folder = make_result(tmp_path / "r")
+    spoil(folder)
+    with pytest.raises(ResultError) as caught:
+        write_report(folder, "da")
+    assert [problem.kind for problem in caught.value.problems] == [kind]
+    assert str(folder) in str(caught.value)
+
+
+def test_all_texts_exist_in_both_languages_with_the_same_blanks() -> None:
+    for key, message in messages("report").items():
+        assert set(message) == set(LANGUAGES), key
+        blanks = [sorted(re.findall(r"\{(\w+)\}", message[lang])) for lang in LANGUAGES]
+        assert blanks[0] == blanks[1], key
+        assert all(message[lang].strip() for lang in LANGUAGES), key

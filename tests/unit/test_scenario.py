@@ -146,8 +146,7 @@ def test_where_a_name_is_looked_for(tmp_path, monkeypatch):
 
 def test_maps_merge_and_items_merge_by_id(tmp_path):
     (tmp_path / "parent.yaml").write_text(
-        MINIMAL
-        + "description: {da: A, en: B}\npopulation: {residents: 300}\nhorizon: {months: 24}\nactivities:\n"
+        MINIMAL + "description: {da: A, en: B}\npopulation: {residents: 300}\nhorizon: {months: 24}\nactivities:\n"
         "- {id: a, activity: leisure_job, places: 1, take_up: 0.1}\n"
         "- {id: b, activity: leisure_job, places: 2}\n"
         "- {id: c, activity: leisure_job, places: 3}\n"
@@ -242,9 +241,7 @@ def test_overrides_come_before_the_file_and_the_last_one_wins(tmp_path):
     (plan,) = scenario.activities
     assert (plan.places, plan.start, plan.end, plan.values["take_up"]) == (0, "2012-02", "2012-04", 0.8)
     origin = {key: place for key, (_, place) in rows(scenario).items()}
-    assert {origin[key] for key in ("id", "title.en", "population.residents", "activities[jobs].places")} == {
-        "-s"
-    }
+    assert {origin[key] for key in ("id", "title.en", "population.residents", "activities[jobs].places")} == {"-s"}
     assert origin["activities[jobs].take_up"] == "-s (D)"
 
 
@@ -315,9 +312,7 @@ def test_order_and_file_do_not_make_scenarios_differ(tmp_path):
 # --- changing in Python
 
 
-@pytest.mark.parametrize(
-    ("residents", "places"), [(2_419, 10), (4_838, 20), (1_209, 5), (121, 1), (120, 0), (363, 2)]
-)
+@pytest.mark.parametrize(("residents", "places"), [(2_419, 10), (4_838, 20), (1_209, 5), (121, 1), (120, 0), (363, 2)])
 def test_scaled_keeps_the_proportion(tmp_path, residents, places):
     scaled = read(tmp_path, JOBS).scaled(residents)
     assert (scaled.residents, scaled.activities[0].places) == (residents, places)
@@ -354,9 +349,7 @@ def test_with_and_without_activity(tmp_path):
     ]
     assert rows(added)["activities[late].places"] == (5, "Python")
     assert added.without_activity("late") == more
-    assert (
-        read(tmp_path, MINIMAL).with_activity("a", activity="leisure_job", places=1).activities[0].id == "a"
-    )
+    assert read(tmp_path, MINIMAL).with_activity("a", activity="leisure_job", places=1).activities[0].id == "a"
 
 
 def test_with_activity_checks_as_a_file_does(tmp_path):

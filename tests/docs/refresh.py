@@ -1,0 +1,82 @@
+"""Write the generated tables of sim/README.md from the code: ``python tests/docs/refresh.py``."""
+
+import re
+from pathlib import Path
+
+from sim.activities import catalogue
+from sim.measures import MEASURES
+from sim.parameters import GRADES, ParameterSet
+from sim.states import AGE_CLASSES, MOVES, PHASES, STATES
+
+README = Path(__file__).parents[2] / "sim" / "README.md"
+
+
+def _table(*rows):
+    lines = ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def _classes(phase):
+    starts = [1, *(cut + 1 for cut in phase.cuts)]
+    ends = [*(str(cut) for cut in phase.cuts), ""]
+    return ", ".join(f"{a}-{b}" if b else f"{a} on" for a, b in zip(starts, ends, strict=True)) if phase.cuts else "one"
+
+
+def _hazard(move):
+    parts = [" / ".join(f"`{rate}`" for rate in move.rate)]
+    parts += [f"× `{move.share}`"] if move.share else []
+    parts += [f"× {move.calendar} (rest to {move.rest_to})"] if move.calendar else []
+    return " ".join(parts)
+
+
+def sections():
+    """Return the text of every generated section by name."""
+    parameters = ParameterSet.read("default")
+    cards = [*parameters.values(), *(p for a in catalogue().values() for p in a.parameters.values())]
+    return {
+        "states": _table(
+            ("state", "Danish", "definition"), *((f"`{s.key}`", s.label_da, s.definition_en) for s in STATES)
+        ),
+        "phases": _table(
+            ("phase", "state", "duration classes (months)", "passes into"),
+            *(
+                (f"`{p.key}`", p.state, _classes(p), f"{p.then} after {p.until} months" if p.then else "")
+                for p in PHASES
+                if p.cuts or p.then
+            ),
+        ),
+        "ages": ", ".join(age.key for age in AGE_CLASSES),
+        "measures": _table(
+            ("measure", "what", "among", "unit"),
+            *((f"`{m.key}`", m.label_en, m.population_en, m.unit) for m in MEASURES.values()),
+        ),
+        "moves": _table(
+            ("from", "to", "ages", "monthly hazard"),
+            *((m.origin, m.to, ", ".join(m.ages), _hazard(m)) for m in MOVES),
+        ),
+        "activities": _table(
+            ("activity", "what", "changes", "cannot", "grade"),
+            *((f"`{a.key}`", a.description_en, a.changes_en, a.cannot_en, a.grade) for a in catalogue().values()),
+        ),
+        "grades": _table(GRADES, [sum(card.grade == grade for card in cards) for grade in GRADES]),
+    }
+
+
+def refreshed(text):
+    """Return ``text`` with every generated section made anew."""
+    made = sections()
+    used = set()
+
+    def fill(match):
+        name = match[1]
+        used.add(name)
+        gap = "" if name == "ages" else "\n"
+        return f"<!-- generated: {name} -->{gap}{made[name]}{gap}<!-- end -->"
+
+    text = re.sub(r"<!-- generated: (\w+) -->.*?<!-- end -->", fill, text, flags=re.DOTALL)
+    assert used == set(made), f"sections without a place: {set(made) - used}"
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(refreshed(README.read_text(encoding="utf-8")), encoding="utf-8")
