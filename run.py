@@ -10,7 +10,6 @@ import contextlib
 import errno
 import io
 import json
-import os
 import re
 import shlex
 import shutil
@@ -335,7 +334,8 @@ def _print_comparison(result: Result, folder: Path, lang: str, as_json: bool) ->
         manifest = result.manifest
         for scenario in table["scenario"].unique():
             mine = table[table["scenario"] == scenario]
-            print(text("cli.heading_compare", lang, scenario=scenario, against=manifest["against"], **_size(manifest, lang)))
+            pair = {"scenario": scenario, "against": manifest["against"]}
+            print(text("cli.heading_compare", lang, **pair, **_size(manifest, lang)))
             rows, same = [], []
             for row in mine.itertuples():
                 measure = MEASURES[str(row.measure)]
@@ -537,8 +537,8 @@ def _translated_help(lang: str) -> Iterator[None]:
             page = caught.getvalue()
     for word in ("Usage", "Options", "Commands", "Arguments"):
         page = re.sub(rf"^{word}:", text(f"cli.help_{word}", lang), page, flags=re.MULTILINE)
-    words = {"da": {"Show this message and exit.": "Vis denne hjælp.", "[default:": "[standard:", "[required]": "[kræves]"}}
-    for english, translated in words.get(lang, {}).items():
+    danish = {"Show this message and exit.": "Vis denne hjælp.", "[default:": "[standard:", "[required]": "[kræves]"}
+    for english, translated in danish.items() if lang == "da" else ():
         page = page.replace(english, translated)
     print(page, end="")
 

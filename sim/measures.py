@@ -120,7 +120,7 @@ class Measure:
 
     ``parts`` gives numerator and denominator by resident; the value of a group is the ratio of their sums, or for unit
     ``persons`` the sum of the numerator. ``states`` is set when the measure is the share of people in those states.
-    ``months`` says when it is reported: in every reported month or only in Decembers of whole years.
+    ``december_only`` measures are reported in Decembers of whole years, the others in every reported month.
     """
 
     key: str
@@ -191,12 +191,8 @@ MEASURES: Final[Mapping[str, Measure]] = {
         _states("cash_benefit", "på kontanthjælp", "on cash benefit", CASH_BENEFIT),
         _states("no_benefit", "uden ydelse", "without benefit", NO_BENEFIT),
         _states("other_benefit", "på andre ydelser", "on other benefit", OTHER_BENEFIT),
-        _states(
-            "self_supporting", "selvforsørgende uden job", "self-supporting without a job", ("self_supporting",)
-        ),
-        _states(
-            "disability_pension", "på førtidspension", "on disability pension", ("disability_pension",)
-        ),
+        _states("self_supporting", "selvforsørgende uden job", "self-supporting without a job", ("self_supporting",)),
+        _states("disability_pension", "på førtidspension", "on disability pension", ("disability_pension",)),
         Measure(
             "neet",
             "unge uden job og uddannelse",

@@ -122,8 +122,8 @@ class AreaModel(mesa.Model):
 
     ``replicate`` is a number, or a range of numbers whose residents run stacked in the same columns (then rows, not
     residents, are counted, and there are no agent views). ``engine`` is ``auto``, ``numpy`` or ``numba``: same bytes.
-    ``resident`` is :class:`Resident` or a subclass; if it defines ``step``, that runs for everybody after each month, in
-    id order. ``parameters`` replaces the scenario's parameter set. ``draw`` numbers a posterior draw; there are none
+    ``resident`` is :class:`Resident` or a subclass; if it defines ``step``, that runs for everybody after each month,
+    in id order. ``parameters`` replaces the scenario's parameter set. ``draw`` numbers a posterior draw; there are none
     yet.
 
     Raises ``ParameterError`` for an unknown engine or a draw that does not exist.
@@ -153,7 +153,14 @@ class AreaModel(mesa.Model):
         if engine not in ENGINES:
             allowed = ", ".join(ENGINES)
             raise ParameterError(
-                [Problem("choice", key="engine", values={"value": engine, "allowed": allowed}, nearest=nearest(engine, ENGINES))]
+                [
+                    Problem(
+                        "choice",
+                        key="engine",
+                        values={"value": engine, "allowed": allowed},
+                        nearest=nearest(engine, ENGINES),
+                    )
+                ]
             )
         if draw not in (None, 0):
             raise ParameterError([Problem("draws_available", key="draw", values={"given": draw, "available": 1})])
@@ -164,9 +171,7 @@ class AreaModel(mesa.Model):
         self.month = 0
         self.stream = Stream(seed, replicates, scenario.residents)
         side_share, _ = side_job_path(self.parameters, SIDE_AGES[-1])
-        self.population = Population.make(
-            scenario.recipe, self.parameters, self.stream, self.start // 12, side_share
-        )
+        self.population = Population.make(scenario.recipe, self.parameters, self.stream, self.start // 12, side_share)
         types = catalogue()
         self._status = {item.activity: Status(len(self.population)) for item in scenario.activities}
         self.courses = [
@@ -178,9 +183,7 @@ class AreaModel(mesa.Model):
         self._resident = resident
         self._views: list[Resident] = []
         self._agents_seen: AgentSet | None = None
-        self._pass = MonthPass(
-            choose(engine, len(self.population) * scenario.months), len(self.population)
-        )
+        self._pass = MonthPass(choose(engine, len(self.population) * scenario.months), len(self.population))
         self._tables = Tables.of(self.parameters, self.start // 12)
         self._table_year = self.start // 12
 
@@ -297,7 +300,11 @@ class AreaModel(mesa.Model):
         if state not in CODE:
             allowed = ", ".join(STATE_KEYS)
             raise ParameterError(
-                [Problem("choice", key="state", values={"value": state, "allowed": allowed}, nearest=nearest(state, CODE))]
+                [
+                    Problem(
+                        "choice", key="state", values={"value": state, "allowed": allowed}, nearest=nearest(state, CODE)
+                    )
+                ]
             )
         people = self.population
         rows = rows[people.state[rows] != CODE[state]]
@@ -319,9 +326,7 @@ class AreaModel(mesa.Model):
         unserved = np.zeros(len(self.population), dtype=bool)
         for status in self._status.values():
             unserved |= status.unserved
-        return self.population.columns(
-            self.month, unserved, self.parameters.value("leisure_job_hours_in_year")
-        )
+        return self.population.columns(self.month, unserved, self.parameters.value("leisure_job_hours_in_year"))
 
     @property
     def agents(self) -> AgentSet:

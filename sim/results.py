@@ -86,7 +86,8 @@ PLOTS = ("states", "flows", "differences", "forest", "observed", "queues")
 class Result:
     """What a run or a comparison found.
 
-    ``manifest`` says how it was made; :meth:`table` gives its tables; :meth:`save` and :meth:`load` keep it in a folder.
+    ``manifest`` says how it was made; :meth:`table` gives its tables; :meth:`save` and :meth:`load` keep it in a
+    folder.
     """
 
     def __init__(self, manifest: dict[str, Any], tables: Mapping[str, pd.DataFrame], pairing: Any = None) -> None:
@@ -95,8 +96,9 @@ class Result:
         self.pairing = pairing
 
     def table(self, name: str = "summary", **only: str) -> pd.DataFrame:
-        """Return the table ``name``, with ``only`` the rows of the given values: ``table("differences", measure="employed")``.
+        """Return the table ``name``, with ``only`` the rows of the given values.
 
+        ``table("differences", measure="employed")`` keeps one measure.
         Raises ``ResultError`` for a table or column that is not there.
         """
         if name not in self.tables:

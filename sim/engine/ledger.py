@@ -18,9 +18,7 @@ class Ledger:
     def __init__(self) -> None:
         self._chunks: list[np.ndarray] = []
 
-    def add(
-        self, month: int, kind: str, rows: np.ndarray, before: np.ndarray | int, after: np.ndarray | int
-    ) -> None:
+    def add(self, month: int, kind: str, rows: np.ndarray, before: np.ndarray | int, after: np.ndarray | int) -> None:
         """Append one event a row in ``rows``."""
         if not len(rows):
             return

@@ -1,0 +1,351 @@
+"""Who may import whom, read from the source: a new arrow is a decision, made in the tables below."""
+
+import ast
+import graphlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import calibration
+import run
+import sim
+
+ROOT = Path(run.__file__).parent
+ENGINE = ("engine.ledger", "engine.months", "engine.streams")
+
+ARROWS: dict[str, set[str]] = {
+    "locale": set(),
+    "states": set(),
+    "engine": set(),
+    "engine.streams": set(),
+    "engine.ledger": set(),
+    "engine.kernels": set(),
+    "engine.months": {"engine.streams", "engine.kernels"},
+    "errors": {"locale"},
+    "sources": {"errors"},
+    "parameters": {"errors", "sources"},
+    "eligibility": {"errors", "states"},
+    "activities": {"eligibility", "errors", "parameters", "sources"},
+    "transitions": {"engine.streams", "parameters", "states"},
+    "chain": {"parameters", "states", "transitions"},
+    "measures": {"engine.ledger", "states", "transitions"},
+    "population": {"engine.streams", "measures", "parameters", "states", "transitions"},
+    "scenario_yaml": {"errors"},
+    "scenario_file": {"errors", "scenario_yaml"},
+    "scenario_format": {"activities", "locale", "parameters", "scenario_file"},
+    "scenario_check": {
+        "activities",
+        "errors",
+        "locale",
+        "parameters",
+        "scenario_file",
+        "scenario_format",
+        "scenario_yaml",
+    },
+    "scenario": {
+        "activities",
+        "errors",
+        "scenario_check",
+        "scenario_file",
+        "scenario_format",
+        "scenario_yaml",
+    },
+    "toy": {"scenario"},
+    "activities.base": {"activities", "engine.streams", "population", "scenario"},
+    "model": {
+        "activities",
+        "activities.base",
+        "chain",
+        "errors",
+        "measures",
+        "parameters",
+        "population",
+        "scenario",
+        "states",
+        "transitions",
+        *ENGINE,
+    },
+    "results": {"errors", "plots"},
+    "comparison": {"measures", "results"},
+    "ensemble": {
+        "activities",
+        "activities.base",
+        "comparison",
+        "errors",
+        "measures",
+        "model",
+        "parameters",
+        "results",
+        "scenario",
+        "sources",
+        "states",
+    },
+    "plots": {"activities", "errors", "locale", "measures", "states"},
+    "report": {"errors", "locale", "measures", "parameters", "plots", "results", "sources"},
+    "": {"activities"},
+}
+"""What each module of ``sim`` imports from ``sim``, wherever in the file, imports for type checking aside.
+
+``""`` is ``sim`` itself, whose public names are found lazily.
+"""
+
+CALIBRATION_MAY = {
+    "chain",
+    "errors",
+    "measures",
+    "parameters",
+    "population",
+    "results",
+    "scenario",
+    "sources",
+    "states",
+    "transitions",
+}
+"""What ``calibration`` may import from ``sim``."""
+
+ONLY = {
+    "mesa": {"sim.model"},
+    "numba": {"sim.engine.kernels"},
+    "matplotlib": {"sim.plots"},
+    "joblib": {"sim.ensemble"},
+    "typer": {"run"},
+    "tqdm": {"run"},
+    "jinja2": {"sim.report"},
+    "pydantic": {"sim.scenario_check", "sim.scenario_format"},
+    "babel": {"sim.locale"},
+}
+"""The only modules that may import a library, and do."""
+
+SIM_NAMES = (
+    "AreaModel InputError Parameter ParameterError ParameterSet Resident Result Scenario ScenarioError compare "
+    "list_activities run toy_area"
+)
+CALIBRATION_NAMES = "Fit Targets fit_core_rates fit_side_job_starts"
+
+
+class Import(NamedTuple):
+    """One import of a module: what it names, and whether only a type checker sees it."""
+
+    module: str
+    line: int
+    typing_only: bool
+    name: str = ""
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {
+    module_name(path): path for path in [*ROOT.glob("sim/**/*.py"), *ROOT.glob("calibration/**/*.py"), ROOT / "run.py"]
+}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
+MODULES = sorted(TREES)
+
+
+def imports_of(name: str) -> Iterator[Import]:
+    """Yield every import of a module, absolute; ``from . import x`` names the module x where there is one."""
+    guarded: set[ast.AST] = set()
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            guarded |= {inner for part in node.body for inner in ast.walk(part)}
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(alias.name, node.lineno, node in guarded)
+        if isinstance(node, ast.ImportFrom):
+            package = name if FILES[name].name == "__init__.py" else name.rpartition(".")[0]
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            origin = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                inner = f"{origin}.{alias.name}"
+                module = inner if inner in TREES else origin
+                yield Import(module, node.lineno, node in guarded, alias.name)
+
+
+def arrows_of(name: str) -> set[str]:
+    """Return the modules of ``sim`` that a module imports when it runs, without ``sim.``."""
+    found = {found.module for found in imports_of(name) if not found.typing_only}
+    return {module.partition(".")[2] for module in found if module.partition(".")[0] == "sim"}
+
+
+def test_every_module_is_read():
+    assert {"run", "sim", "sim.model", "sim.engine.kernels", "calibration", "calibration.calibrate"} <= set(MODULES)
+    assert {f"sim.{name}".rstrip(".") for name in ARROWS} == {name for name in MODULES if name.split(".")[0] == "sim"}
+    assert sum(len(list(imports_of(name))) for name in MODULES) > 200
+
+
+@pytest.mark.parametrize("name", ARROWS, ids=lambda name: name or "sim")
+def test_a_module_imports_what_the_table_says(name: str):
+    assert arrows_of(f"sim.{name}".rstrip(".")) == ARROWS[name]
+
+
+def test_the_arrows_run_one_way():
+    """Two lazy arrows, and only those, run against the order: a result draws itself, and sim lists its activities."""
+    order = {name: arrows - {"plots"} if name == "results" else arrows for name, arrows in ARROWS.items()}
+    found = list(graphlib.TopologicalSorter(order).static_order())
+    assert sorted(found) == sorted(ARROWS)
+    assert "results" not in ARROWS["plots"]
+
+
+def test_the_engine_knows_nothing_of_ours():
+    mine = [name for name in ARROWS if name.startswith("engine")]
+    assert len(mine) > 3
+    assert all(to.startswith("engine.") for name in mine for to in ARROWS[name])
+    assert {found.module.split(".")[0] for found in imports_of("sim.engine.kernels")} == {
+        "__future__",
+        "collections",
+        "hashlib",
+        "numba",
+        "os",
+        "pathlib",
+        "tempfile",
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.split(".")[0] == "calibration"])
+def test_calibration_imports_only_its_part_of_sim(name: str):
+    assert arrows_of(name) <= CALIBRATION_MAY
+
+
+def test_nobody_but_calibration_itself_and_the_door_imports_calibration():
+    importers = {name for name in MODULES for found in imports_of(name) if found.module.split(".")[0] == "calibration"}
+    assert {name.split(".")[0] for name in importers} <= {"calibration", "run"}
+    assert "calibration.calibrate" in importers
+    assert not [name for name in MODULES for found in imports_of(name) if found.module == "run"]
+
+
+@pytest.mark.parametrize("library", ONLY)
+def test_a_library_is_imported_where_it_belongs(library: str):
+    importers = {
+        name
+        for name in MODULES
+        for found in imports_of(name)
+        if found.module.split(".")[0] == library and not found.typing_only
+    }
+    assert importers == ONLY[library]
+
+
+def test_kernels_and_the_model_are_loaded_only_when_needed():
+    for importer, module in (("sim.engine.months", "sim.engine.kernels"), ("sim.ensemble", "sim.model")):
+        at_the_top = {
+            ast.unparse(node) for node in TREES[importer].body if isinstance(node, ast.Import | ast.ImportFrom)
+        }
+        name = module.rpartition(".")[2]
+        assert at_the_top
+        assert not [line for line in at_the_top if f".{name} " in line]
+        assert module in {found.module for found in imports_of(importer)}
+
+
+# --- chance
+
+
+FORBIDDEN = ("random", "secrets", "uuid", "time")
+"""Modules that bring chance or the clock."""
+
+
+def attributes_of(name: str) -> Iterator[tuple[str, int]]:
+    """Yield every dotted name in a module, as in ``np.random.default_rng``, with its line."""
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Attribute):
+            yield ast.unparse(node), node.lineno
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.split(".")[0] == "sim"])
+def test_sim_has_no_chance_but_its_own_draws(name: str):
+    for found in imports_of(name):
+        assert found.module.split(".")[0] not in FORBIDDEN, f"{name}:{found.line}"
+        assert not found.module.startswith("numpy.random"), f"{name}:{found.line}"
+        assert (found.module, found.name) != ("numpy", "random"), f"{name}:{found.line}"
+    for dotted, line in attributes_of(name):
+        assert not dotted.startswith(("np.random", "numpy.random", "os.urandom")), f"{name}:{line}"
+        assert not dotted.endswith((".default_rng", ".shuffle", ".shuffle_do", ".sample")), f"{name}:{line}"
+
+
+def test_the_search_for_chance_would_find_it(monkeypatch: pytest.MonkeyPatch):
+    lines = (
+        "import random",
+        "from numpy import random",
+        "import numpy.random",
+        "import numpy as np\nnp.random.seed(1)",
+        "def f(df):\n    return df.sample(3)",
+        "def f():\n    import time",
+    )
+    for source in lines:
+        monkeypatch.setitem(TREES, "sim.toy", ast.parse(source))
+        with pytest.raises(AssertionError):
+            test_sim_has_no_chance_but_its_own_draws("sim.toy")
+
+
+def test_the_search_for_arrows_would_find_them(monkeypatch: pytest.MonkeyPatch):
+    lines = {
+        "from . import report": {"report"},
+        "from .engine import months": {"engine.months"},
+        "import sim.model": {"model"},
+        "def f():\n    from .ensemble import run": {"ensemble"},
+        "from sim.activities.base import Course": {"activities.base"},
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .report import write_report": set(),
+    }
+    for source, expected in lines.items():
+        monkeypatch.setitem(TREES, "sim.toy", ast.parse(source))
+        assert arrows_of("sim.toy") == expected, source
+
+
+# --- names and weight
+
+
+def test_the_public_names_are_pinned_and_there():
+    for package, names in ((sim, SIM_NAMES), (calibration, CALIBRATION_NAMES)):
+        assert sorted(package.__all__) == sorted(names.split())
+        assert all(getattr(package, name) is not None for name in names.split())
+        with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+            getattr(package, "nothing_of_" + "the_kind")
+    assert sorted(dir(sim)) == sorted(sim.__all__)
+
+
+@pytest.mark.parametrize(
+    ("code", "heavy"),
+    [
+        ("import sim", {"mesa", "numba", "pandas", "matplotlib", "numpy", "scipy", "pydantic"}),
+        ("import calibration", {"mesa", "numba", "pandas", "matplotlib", "scipy"}),
+        ("import run; run.main(['list', 'states'])", {"mesa", "numba", "matplotlib", "scipy", "joblib"}),
+        ("import run; run.main(['list', 'activities', '--json'])", {"mesa", "numba", "matplotlib", "pandas"}),
+        ("import run; run.main(['check', 'leisure_jobs'])", {"mesa", "numba", "matplotlib", "pandas"}),
+        ("import run; run.main(['show', 'leisure_jobs'])", {"mesa", "numba", "matplotlib"}),
+        ("from sim import AreaModel, toy_area; AreaModel(toy_area()).step()", {"numba", "matplotlib"}),
+    ],
+)
+def test_a_light_command_loads_nothing_heavy(code: str, heavy: set[str]):
+    said = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}\nimport json; print('\\n' + json.dumps(sorted(sys.modules)))"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
+    )
+    loaded = set(json.loads(said.stdout.splitlines()[-1]))
+    assert "sim" in loaded or "calibration" in loaded
+    assert loaded & heavy == set()
+
+
+ALONE = """
+import importlib, sys
+for name in sys.argv[1:]:
+    for loaded in [m for m in sys.modules if m.split(".")[0] in ("sim", "calibration", "run")]:
+        del sys.modules[loaded]
+    print(importlib.import_module(name).__name__)
+"""
+
+
+def test_every_module_can_be_imported_first():
+    said = subprocess.run(
+        [sys.executable, "-c", ALONE, *MODULES], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert said.stderr == ""
+    assert said.stdout.split() == MODULES

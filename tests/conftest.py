@@ -1,0 +1,39 @@
+"""What several test files share: the shipped parameters, small scenarios, models that have lived."""
+
+from collections.abc import Callable
+
+import pytest
+
+from sim import AreaModel, ParameterSet, Scenario
+
+
+@pytest.fixture(scope="session")
+def parameters() -> ParameterSet:
+    return ParameterSet.read("history")
+
+
+@pytest.fixture(scope="session")
+def leisure_jobs() -> Scenario:
+    """800 residents, two years, twelve places: some queue, some are served."""
+    return Scenario.read("leisure_jobs", ["population.residents=800", "horizon.months=24"]).with_activity(
+        "leisure_job", places=12
+    )
+
+
+@pytest.fixture(scope="session")
+def baseline() -> Scenario:
+    """The same area without the activity."""
+    return Scenario.read("baseline", ["population.residents=800", "horizon.months=24"])
+
+
+@pytest.fixture(scope="session")
+def live() -> Callable[..., AreaModel]:
+    """Return a model that has lived through its scenario."""
+
+    def run_to_the_end(scenario: Scenario, **options: object) -> AreaModel:
+        model = AreaModel(scenario, **options)
+        for _ in range(scenario.months):
+            model.step()
+        return model
+
+    return run_to_the_end

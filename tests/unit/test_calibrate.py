@@ -1,0 +1,146 @@
+"""The shipped rates are the fit, the fit finds known rates again, and its errors are those of repeated sampling."""
+
+import itertools
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calibration import Targets, fit_core_rates, fit_side_job_starts
+from calibration.calibrate import (
+    CORE_RATES,
+    SIDE_JOB_STARTS,
+    _covariance,
+    _share,
+    _write,
+    cohort_shares,
+    leisure_job_shares,
+    main,
+)
+from calibration.targets import CONTROL_PATH, control_path
+from sim import AreaModel, ParameterSet, Scenario
+from sim.measures import BENEFIT_GROUPS
+from sim.sources import PARAMETER_SETS, rows
+from sim.states import CODE
+
+
+@pytest.mark.parametrize("start", [0.6, 1.0, 1.5])
+def test_shipped_rates_are_a_fresh_fit_from_any_start(parameters: ParameterSet, start: float) -> None:
+    for fit, ids in ((fit_core_rates, CORE_RATES), (fit_side_job_starts, SIDE_JOB_STARTS)):
+        found = fit(parameters.replace({id: parameters.value(id) * start for id in ids}))
+        assert set(found.values) == set(ids)
+        for id in ids:
+            assert found.values[id] == pytest.approx(parameters.value(id), rel=1e-6), id
+
+
+def test_shipped_ranges_are_the_95_per_cent_intervals(parameters: ParameterSet) -> None:
+    for fit in (fit_core_rates(parameters), fit_side_job_starts(parameters)):
+        for id, value in fit.values.items():
+            low, high = parameters[id].range
+            assert low == pytest.approx(value - 1.96 * fit.errors[id], rel=5e-3)
+            assert high == pytest.approx(value + 1.96 * fit.errors[id], rel=5e-3)
+
+
+def test_the_fit_is_close_to_the_published_shares(parameters: ParameterSet) -> None:
+    targets = Targets.read()
+    assert (len(targets.fit), sum(t.remainder for t in targets.shown)) == (12, 4)
+    shares = fit_core_rates(parameters, targets).shares
+    sixteen = [t for t in (*targets.fit, *targets.shown) if t.id.startswith("fig4_13")]
+    misses = np.array([shares[t.id] - t.published for t in sixteen])
+    print(f"exact fit: largest miss {100 * np.abs(misses).max():.2f} points, within 1: {(np.abs(misses) < 0.01).sum()}")
+    assert len(misses) == 16
+    assert np.abs(misses).max() < 0.02
+    assert (np.abs(misses) < 0.01).sum() >= 11
+    assert sum(misses) == pytest.approx(0, abs=1e-9)
+
+
+def test_the_fit_finds_known_rates_again(parameters: ParameterSet) -> None:
+    luck = np.random.default_rng(1)
+    truth = {id: parameters.value(id) * np.exp(luck.normal(0, 0.3)) for id in CORE_RATES}
+    joint = cohort_shares(parameters.replace(truth))
+    targets = Targets.read()
+    made = tuple(replace(t, published=_share(joint, t)) for t in targets.fit)
+    found = fit_core_rates(parameters, Targets(made, targets.shown))
+    for id, value in truth.items():
+        assert found.values[id] == pytest.approx(value, rel=1e-5), id
+
+
+def test_joint_shares_are_distributions_and_agree_with_the_agents(parameters: ParameterSet) -> None:
+    joint = cohort_shares(parameters)
+    assert joint.shape == (2, 4, 4)
+    np.testing.assert_allclose(joint.sum(axis=(1, 2)), 1, rtol=1e-12)
+    model = AreaModel(Scenario.read("cash_benefit_cohorts_2011"), replicate=range(20))
+    group = np.full(len(CODE), -1)
+    for code, states in enumerate(BENEFIT_GROUPS.values()):
+        group[[CODE[s] for s in states]] = code
+    people = model.population
+    at = {}
+    for month in range(1, 61):
+        model.step()
+        if month in (24, 60):
+            at[month] = group[people.state]
+    for cohort in (0, 1):
+        mine = people.cohort == cohort
+        counts = np.zeros((4, 4))
+        np.add.at(counts, (at[24][mine], at[60][mine]), 1)
+        expected = mine.sum() * joint[cohort]
+        spread = np.sqrt(expected * (1 - joint[cohort]))
+        assert (np.abs(counts - expected) < 4 * spread + 1e-9).all()
+
+
+def test_errors_are_those_of_sampling_and_rounding(parameters: ParameterSet) -> None:
+    """The covariance of the shares against simulated registers of the published sizes, each rounded as printed."""
+    targets = Targets.read().fit
+    joint = cohort_shares(parameters)
+    luck = np.random.default_rng(2)
+    groups = list(BENEFIT_GROUPS)
+    samples = []
+    sizes = [next(t.n for t in targets if t.group == group) for group in ("job_ready_2011", "activity_ready_2011")]
+    draws = [luck.multinomial(n, joint[k].ravel(), 4000).reshape(-1, 4, 4) / n for k, n in enumerate(sizes)]
+    for t in targets:
+        table = draws[("job_ready_2011", "activity_ready_2011").index(t.group)]
+        mine = table.sum(axis=2 if t.month == "2013-12" else 1)[:, groups.index(t.measure)]
+        samples.append(mine + luck.uniform(-0.5, 0.5, len(mine)) * (t.high - t.low))
+    found = np.cov(np.array(samples))
+    wanted = _covariance(joint, targets)
+    scale = np.sqrt(np.outer(np.diag(wanted), np.diag(wanted)))
+    np.testing.assert_allclose(found / scale, wanted / scale, atol=0.08)
+
+
+def test_side_job_shares_are_means_of_the_path_over_the_ages(parameters: ParameterSet) -> None:
+    means, shares = control_path()
+    assert [round(b - a, 9) for a, b in itertools.pairwise(means)] == [1.0] * 4
+    assert shares == [float(rows("targets")[id]["value"]) for id in CONTROL_PATH]
+    fitted = leisure_job_shares(parameters, means)
+    assert len(fitted) == 6
+    assert (np.diff(fitted[:5]) > 0).all()
+    assert np.abs(fitted[:5] - shares).max() < 0.08
+    assert 0.40 < fitted[5] < 0.50
+
+
+def test_write_renews_values_and_ranges_and_nothing_else(parameters: ParameterSet, tmp_path: Path) -> None:
+    path = tmp_path / "history.yaml"
+    shutil.copy(PARAMETER_SETS / "history.yaml", path)
+    shutil.copy(PARAMETER_SETS / "common.yaml", tmp_path / "common.yaml")
+    fit = fit_core_rates(parameters)
+    _write([fit], path)
+    again = ParameterSet.read("history", tmp_path)
+    assert {id: (c.value, c.range) for id, c in again.items()} == {
+        id: (c.value, c.range) for id, c in parameters.items()
+    }
+    _write([replace(fit, values={id: 2 * value for id, value in fit.values.items()})], path)
+    doubled = ParameterSet.read("history", tmp_path)
+    for id in parameters:
+        factor = 2 if id in CORE_RATES else 1
+        assert doubled.value(id) == pytest.approx(factor * parameters.value(id), rel=1e-9)
+        assert doubled[id].source == parameters[id].source
+
+
+def test_the_command_prints_rates_and_misses(capsys: pytest.CaptureFixture[str]) -> None:
+    main([])
+    printed = capsys.readouterr().out.splitlines()
+    for id in (*CORE_RATES, *SIDE_JOB_STARTS):
+        assert sum(line.startswith(id) for line in printed) == 1
+    assert sum("published" in line and "miss" in line for line in printed) == 19

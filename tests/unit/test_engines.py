@@ -1,0 +1,191 @@
+"""The two engines on any table, and a cache of compiled code that never serves an old line."""
+
+import ast
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim.engine import kernels, months
+from sim.engine.months import COMPILE_FROM, Events, MonthPass, choose
+from sim.engine.streams import Stream, moment_key, threshold
+
+SOURCE = Path(kernels.__file__)
+
+
+def one_month(engine: str, residents: int, seed: int, month: int) -> Events:
+    luck = np.random.default_rng(seed)
+    chances, side_chances = luck.random(50) ** 4, luck.random(21) ** 2
+    chances[0], chances[1], side_chances[0] = 0.0, 1.0, 0.0
+    return MonthPass(engine, residents)(
+        Stream(seed, range(1), residents).keys,
+        luck.integers(0, 50, residents).astype(np.uint16),
+        luck.integers(month, month + 3, residents).astype(np.int16),
+        luck.integers(0, 21, residents).astype(np.uint8) * (luck.random(residents) < 0.3).astype(np.uint8),
+        threshold(chances),
+        threshold(side_chances),
+        moment_key("move", month),
+        moment_key("side job", month),
+        month,
+    )
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.sampled_from([0, 1, 7, 8191, 8192, 8193, 20_000]), st.integers(0, 2**31), st.integers(1, 600))
+def test_numpy_and_numba_draw_the_same_events(residents: int, seed: int, month: int) -> None:
+    numpy, numba = (one_month(engine, residents, seed, month) for engine in ("numpy", "numba"))
+    for name, array in vars(numpy).items():
+        other = getattr(numba, name)
+        assert array.dtype == other.dtype, name
+        np.testing.assert_array_equal(array, other, err_msg=name)
+        if name != "moved_bits":
+            assert (np.diff(array) > 0).all()
+
+
+def test_a_month_against_the_definition() -> None:
+    """Everybody with chance one moves, nobody with chance nought; the rest by their own draw."""
+    residents, month = 3000, 12
+    events = one_month("numpy", residents, 5, month)
+    luck = np.random.default_rng(5)
+    chances, side_chances = luck.random(50) ** 4, luck.random(21) ** 2
+    chances[0], chances[1], side_chances[0] = 0.0, 1.0, 0.0
+    row = luck.integers(0, 50, residents)
+    until = luck.integers(month, month + 3, residents)
+    side_row = luck.integers(0, 21, residents) * (luck.random(residents) < 0.3)
+    stream = Stream(5, range(1), residents)
+    u = stream.draw("move", month, np.arange(residents))
+    v = stream.draw("side job", month, np.arange(residents))
+    assert events.moved.tolist() == np.flatnonzero(u < chances[row]).tolist()
+    assert events.side.tolist() == np.flatnonzero(v < side_chances[side_row]).tolist()
+    assert events.due.tolist() == np.flatnonzero(until == month + 1).tolist()
+    assert (events.moved_bits == np.floor(u[events.moved] * 2**32)).all()
+    assert len(events.moved) > 100
+    assert len(events.side) > 100
+
+
+def test_events_do_not_share_the_buffers_of_the_next_month() -> None:
+    run = MonthPass("numba", 100)
+    keys, none = Stream(1, range(1), 100).keys, np.zeros(100, dtype=np.uint8)
+    rest = (
+        none.astype(np.uint16),
+        np.full(100, 9, np.int16),
+        none,
+        threshold(np.array([0.5])),
+        threshold(np.array([0.0])),
+    )
+    first = run(keys, *rest, moment_key("move", 1), moment_key("side job", 1), 1)
+    before = first.moved.copy()
+    second = run(keys, *rest, moment_key("move", 2), moment_key("side job", 2), 2)
+    assert second.moved.tolist() != before.tolist()
+    np.testing.assert_array_equal(first.moved, before)
+
+
+def test_auto_compiles_only_where_it_pays() -> None:
+    assert choose("auto", COMPILE_FROM - 1) == "numpy"
+    assert choose("auto", COMPILE_FROM) == "numba"
+    assert [choose(engine, 1) for engine in ("numpy", "numba")] == ["numpy", "numba"]
+
+
+def test_the_numpy_engine_needs_no_numba(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sim.engine.kernels", None)
+    assert len(one_month("numpy", 50, 1, 1).moved)
+    with pytest.raises(ImportError):
+        one_month("numba", 50, 1, 1)
+
+
+# --- compiled kernels
+
+
+@pytest.fixture
+def load_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Callable[[str], str]], ModuleType]:
+    """Import a changed copy of kernels.py from a fixed place, with its cache in a folder of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def load(name: str, change: Callable[[str], str]) -> ModuleType:
+        path = tmp_path / "kernels_copy.py"
+        path.write_text(change(SOURCE.read_text(encoding="utf-8")), encoding="utf-8")
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+def run_with(module: ModuleType) -> Events:
+    original = months.MonthPass("numba", 500)
+    patched = sys.modules["sim.engine.kernels"]
+    sys.modules["sim.engine.kernels"] = module
+    try:
+        keys, none = Stream(1, range(1), 500).keys, np.zeros(500, dtype=np.uint8)
+        chance = threshold(np.array([0.4]))
+        return original(
+            keys, none.astype(np.uint16), np.full(500, 9, np.int16), none, chance, chance, np.uint64(3), np.uint64(4), 1
+        )
+    finally:
+        sys.modules["sim.engine.kernels"] = patched
+
+
+def test_a_changed_line_takes_effect_and_has_a_cache_of_its_own(
+    load_copy: Callable[[str, Callable[[str], str]], ModuleType],
+) -> None:
+    """The second copy lies where the first lay and was cached, with one line of the pass turned round."""
+
+    def reverse(text: str) -> str:
+        changed = text.replace("if x < move_threshold[row[i]]:", "if x >= move_threshold[row[i]]:")
+        assert changed != text
+        return changed
+
+    first = load_copy("kernels_first", lambda text: text)
+    same = run_with(first)
+    assert same.moved.tolist() == run_with(kernels).moved.tolist()
+    folder = first.cache_folder()
+    assert list(folder.rglob("*.nbi")), "the compiled pass was not cached"
+    second = load_copy("kernels_second", reverse)
+    other = run_with(second)
+    assert sorted([*same.moved.tolist(), *other.moved.tolist()]) == list(range(500))
+    assert second.cache_folder() != folder
+    assert list(second.cache_folder().rglob("*.nbi"))
+    assert second.cache_folder().parent == folder.parent
+
+
+def test_the_cache_goes_to_the_temporary_folder_when_home_is_read_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder can be made below a file", encoding="utf-8")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
+    assert str(tmp_path) not in str(kernels.cache_folder())
+    assert kernels.cache_folder().name.startswith("kernels-")
+
+
+def test_the_kernels_see_nothing_of_ours() -> None:
+    """No import from the package, and no name in the compiled pass that is not an argument, a local or numba's."""
+    tree = ast.parse(SOURCE.read_text(encoding="utf-8"))
+    imported = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = [alias.name for node in imported if isinstance(node, ast.Import) for alias in node.names]
+    froms = [node.module or "" for node in imported if isinstance(node, ast.ImportFrom)]
+    assert all(node.level == 0 for node in imported if isinstance(node, ast.ImportFrom))
+    assert not [name for name in (*names, *froms) if name.split(".")[0] in ("sim", "calibration")]
+    compiled = [
+        node
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+        and any(isinstance(d, ast.Name) and d.id == "compiled" for d in node.decorator_list)
+    ]
+    assert [node.name for node in compiled] == ["month_pass"]
+    for function in compiled:
+        used = {node.id for part in function.body for node in ast.walk(part) if isinstance(node, ast.Name)}
+        own = {argument.arg for argument in function.args.args}
+        local = {
+            node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
+        assert used - own - local == {"numba", "range"}
