@@ -59,9 +59,7 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help=_t("arg_folder"), sh
 Against = Annotated[str, typer.Option("--against", metavar="BASE", help=_t("opt_against"), show_default=False)]
 Diff = Annotated[str | None, typer.Option("--diff", metavar="OTHER", help=_t("opt_diff"))]
 Set = Annotated[list[str] | None, typer.Option("-s", "--set", metavar="KEY=VALUE", help=_t("opt_set"))]
-SetCompared = Annotated[
-    list[str] | None, typer.Option("-s", "--set", metavar="KEY=VALUE", help=_t("opt_set_compare"))
-]
+SetCompared = Annotated[list[str] | None, typer.Option("-s", "--set", metavar="KEY=VALUE", help=_t("opt_set_compare"))]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help=_t("opt_out"))]
 Force = Annotated[bool, typer.Option("--force", help=_t("opt_force"))]
 Replicates = Annotated[int, typer.Option("--replicates", metavar="N", help=_t("opt_replicates"))]
@@ -279,9 +277,7 @@ def _carry_out(
     _finish(job, folder, manifest, workers, lang, as_json)
 
 
-def _finish(
-    job: Job, folder: Path, manifest: dict[str, Any], workers: int | None, lang: str, as_json: bool
-) -> None:
+def _finish(job: Job, folder: Path, manifest: dict[str, Any], workers: int | None, lang: str, as_json: bool) -> None:
     from tqdm import tqdm
 
     from sim.ensemble import Unfinished, execute
@@ -296,9 +292,13 @@ def _finish(
         unit_scale=True,
         file=sys.stderr,
     )
+
+    def advance(resident_months: int) -> None:
+        bar.update(resident_months)
+
     try:
         with bar:
-            result = execute(job, folder, manifest, workers, bar.update)
+            result = execute(job, folder, manifest, workers, advance)
         write_report(folder, lang)
     except KeyboardInterrupt:
         print("\n" + Problem("interrupted", values={"command": again}).render(lang), file=sys.stderr)

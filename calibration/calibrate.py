@@ -133,8 +133,9 @@ def fit_side_job_starts(parameters: ParameterSet) -> Fit:
     """Fit the monthly hazards of starting a side job at three ages, by least squares weighted with standard errors.
 
     Targets: the control group's five event years (289 pupils each) and the share at 15-20 in 2015 (mean of women and
-    men), which keeps the ages beyond the control group honest. Its threshold differs (2,000 DKK a year, not 26 hours), so it
-    gets a standard error of two points. More ages would follow the noise: five knots fit exactly and swing from 0 to 2.
+    men), which keeps the ages beyond the control group honest. Its threshold differs (2,000 DKK a year, not 26 hours),
+    so it gets a standard error of two points. More ages would follow the noise: five knots fit exactly
+    and swing from nil to two a month.
     """
     means, shares = control_path()
     published = np.append(shares, np.mean([float(rows("targets")[id]["value"]) for id in AGED_15_20]))

@@ -13,33 +13,34 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from .activities import catalogue
-from .comparison import differences
+from . import collect
+from .collect import Life
+from .comparison import check_shared, differences, pairing
 from .errors import Problem, ResultError
-from .measures import BENEFIT_GROUPS, COHORTS, GROUPINGS, MEASURES, Columns, grouped
-from .parameters import Parameter, ParameterSet
+from .measures import GROUPINGS, MEASURES
+from .parameters import ParameterSet
 from .results import (
     COLUMNS,
     FILES,
     MANIFEST,
     Result,
+    assumptions,
+    observed,
     read_manifest,
     reported_months,
-    spread_limits,
     summarise,
     write_json,
 )
 from .scenario import Scenario, month_number, month_text
-from .sources import PARAMETER_SETS, flow_targets
-from .states import CODE, STATE_KEYS
+from .sources import PARAMETER_SETS
 
 SHARD_RESIDENT_MONTHS = 30_000_000
 """Work of a shard, about a second."""
@@ -90,8 +91,7 @@ class Job:
     def shards(self) -> list[range]:
         """The replicates of each shard."""
         return [
-            range(start, min(start + self.shard, self.replicates))
-            for start in range(0, self.replicates, self.shard)
+            range(start, min(start + self.shard, self.replicates)) for start in range(0, self.replicates, self.shard)
         ]
 
     @property
@@ -109,14 +109,6 @@ class Unfinished(Exception):
         self.total = total
 
 
-class _Life(NamedTuple):
-    """One scenario lived through by the replicates of a shard."""
-
-    model: Any
-    seen: dict[int, Columns]
-    ledger: np.ndarray
-
-
 def run_shard(job: Job, replicates: range, progress: Progress | None = None) -> dict[str, pd.DataFrame]:
     """Run all scenarios of a job for some replicates and return their tables."""
     lives = [_live(Scenario.from_resolved(s), job, replicates, progress) for s in job.scenarios]
@@ -127,17 +119,17 @@ def run_shard(job: Job, replicates: range, progress: Progress | None = None) -> 
                 if event == "enrolled":
                     enrolled[rows] = 1
     tables = {
-        "outcomes": [_outcomes(life, replicates, enrolled) for life in lives],
-        "participants": [_participants(life, replicates) for life in lives],
-        "queues": [_queues(life, replicates) for life in lives],
-        "flows": [_flows(life) for life in lives],
+        "outcomes": [collect.outcomes(life, replicates, enrolled) for life in lives],
+        "participants": [collect.participants(life, replicates) for life in lives],
+        "queues": [collect.queues(life, replicates) for life in lives],
+        "flows": [collect.flows(life) for life in lives],
     }
     if job.against is not None:
         tables["pairing"] = [pairing(lives[0], life, replicates) for life in lives[1:]]
     return {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
 
 
-def _live(scenario: Scenario, job: Job, replicates: range, progress: Progress | None) -> _Life:
+def _live(scenario: Scenario, job: Job, replicates: range, progress: Progress | None) -> Life:
     from .model import AreaModel
 
     model = AreaModel(scenario, seed=job.seed, replicate=replicates, engine=job.engine)
@@ -150,196 +142,7 @@ def _live(scenario: Scenario, job: Job, replicates: range, progress: Progress | 
             seen[month] = model.columns()
         if progress is not None:
             progress(scenario.residents * len(replicates))
-    return _Life(model, seen, model.ledger.table())
-
-
-def _outcomes(life: _Life, replicates: range, enrolled: np.ndarray) -> pd.DataFrame:
-    model = life.model
-    frames = []
-    for month, seen in life.seen.items():
-        columns = replace(seen, participant=enrolled)
-        date = month_text(model.start + month)
-        whole_year = date.endswith("-12") and month >= 12
-        for measure in MEASURES.values():
-            if measure.december_only and not whole_year:
-                continue
-            for group_by, group, values in grouped(measure, columns, life.ledger, month):
-                if group_by == "all" and measure.states:
-                    continue
-                frames.append((date, group_by, group, measure.key, values))
-    counts = np.stack(model.state_counts).astype(float)
-    alive = counts.sum(axis=2) - counts[:, :, CODE["gone"]]
-    for measure in MEASURES.values():
-        if measure.states:
-            share = counts[:, :, [CODE[s] for s in measure.states]].sum(axis=2) / np.where(alive > 0, alive, np.nan)
-            frames += [(month_text(model.start + m), "all", "all", measure.key, v) for m, v in enumerate(share)]
-    n = len(replicates)
-    date, group_by, group, key, values = zip(*frames, strict=True)
-    return pd.DataFrame(
-        {
-            "scenario": model.plan.id,
-            "structure": model.parameters.structure,
-            "draw": 0,
-            "replicate": np.tile(np.arange(replicates.start, replicates.stop), len(values)),
-            "view": "individual",
-            "month": np.repeat(date, n),
-            "group_by": np.repeat(group_by, n),
-            "group": np.repeat(group, n),
-            "measure": np.repeat(key, n),
-            "value": np.concatenate(values),
-        }
-    )[list(COLUMNS["outcomes"])]
-
-
-def _participants(life: _Life, replicates: range) -> pd.DataFrame:
-    from .activities.base import EVENTS
-
-    model = life.model
-    calendar = np.array([*(month_text(model.start + m) for m in range(model.month + 1)), None], dtype=object)
-    still = {"queued": "waiting"}
-    outcomes = np.array([still.get(event, event) for event in EVENTS], dtype=object)
-    frames = []
-    for course in model.courses:
-        at = {
-            stage: np.full(len(model.population), -1, dtype=np.int16)
-            for stage in ("referred", "queued", "enrolled", "ended")
-        }
-        how = np.zeros(len(model.population), dtype=np.uint8)
-        for event, month, rows in course.events():
-            at[event if event in at else "ended"][rows] = month
-            how[rows] = EVENTS.index(event)
-        rows = np.flatnonzero(at["referred"] >= 0)
-        frames.append(
-            pd.DataFrame(
-                {
-                    "scenario": model.plan.id,
-                    "draw": 0,
-                    "replicate": replicates.start + rows // model.stream.residents,
-                    "resident": rows % model.stream.residents,
-                    "activity": course.plan.id,
-                    **{stage: calendar[months[rows]] for stage, months in at.items()},
-                    "how": outcomes[how[rows]],
-                }
-            )
-        )
-    columns = list(COLUMNS["participants"])
-    return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
-
-
-def _queues(life: _Life, replicates: range) -> pd.DataFrame:
-    model = life.model
-    frames = [
-        pd.DataFrame(
-            {
-                "scenario": model.plan.id,
-                "activity": course.plan.id,
-                "draw": 0,
-                "replicate": list(replicates),
-                **queue._asdict(),
-                "month": month_text(model.start + queue.month),
-            }
-        )
-        for course in model.courses
-        for queue in course.queue_months
-    ]
-    columns = list(COLUMNS["queues"])
-    return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
-
-
-def _flows(life: _Life) -> pd.DataFrame:
-    """Return summed persons by cohort and benefit group at start, two years later and the last month."""
-    model = life.model
-    columns = list(COLUMNS["flows"])
-    last = model.month
-    if 24 not in life.seen or last <= 24:
-        return pd.DataFrame(columns=columns)
-    names = [*BENEFIT_GROUPS, "gone", "elsewhere"]
-    group = np.full(len(STATE_KEYS), names.index("elsewhere"))
-    group[CODE["gone"]] = names.index("gone")
-    for key, states in BENEFIT_GROUPS.items():
-        group[[CODE[s] for s in states]] = names.index(key)
-    at = [group[life.seen[m].state] for m in (0, 24, last)]
-    shape = (len(GROUPINGS["cohort"]), len(names), len(names), len(names))
-    counts = np.bincount(np.ravel_multi_index((life.seen[0].cohort, *at), shape), minlength=int(np.prod(shape)))
-    rows = [
-        {
-            "scenario": model.plan.id,
-            "cohort": COHORTS[cohort],
-            **{f"month_{i}": month_text(model.start + m) for i, m in enumerate((0, 24, last))},
-            **{f"group_{i}": names[g] for i, g in enumerate(groups)},
-            "persons": float(counts.reshape(shape)[cohort, *groups]),
-        }
-        for cohort, *groups in np.argwhere(counts.reshape(shape) > 0)
-        if cohort < len(COHORTS)
-    ]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _course_rows(life: _Life) -> dict[str, np.ndarray]:
-    """Return, by item id, one (row, month, event) record for everything that happened in it."""
-    from .activities.base import EVENTS
-
-    found = {}
-    for course in life.model.courses:
-        parts = [
-            np.column_stack([rows, np.full(len(rows), month), np.full(len(rows), EVENTS.index(event))])
-            for event, month, rows in course.events()
-        ]
-        found[course.plan.id] = np.concatenate(parts) if parts else np.empty((0, 3), dtype=np.int64)
-    return found
-
-
-def touched_rows(base: _Life, other: _Life) -> np.ndarray:
-    """Return which rows the difference between two scenarios could reach, by mechanism, never by outcome.
-
-    Everybody in the records of an item that differs between the scenarios; of an item that is the same in both, those
-    whose records differ; and whoever a user's own ``step`` moved.
-    """
-    touched = base.model.population.touched | other.model.population.touched
-    here, there = _course_rows(base), _course_rows(other)
-    plans = [{course.plan.id: course.plan for course in life.model.courses} for life in (base, other)]
-    none = np.empty((0, 3), dtype=np.int64)
-    for item in here.keys() | there.keys():
-        mine, yours = here.get(item, none), there.get(item, none)
-        records = np.concatenate([mine, yours])
-        if plans[0].get(item) == plans[1].get(item):
-            unique, count = np.unique(records, axis=0, return_counts=True)
-            records = unique[count == 1]
-        touched[records[:, 0].astype(np.int64)] = True
-    return touched
-
-
-def pairing(base: _Life, other: _Life, replicates: range) -> pd.DataFrame:
-    """Check that residents the scenario does not touch have identical lives, every column and every ledger row."""
-    touched = touched_rows(base, other)
-    size = base.model.stream.residents
-    differs = np.zeros(len(touched), dtype=bool)
-    for name, mine in vars(base.model.population).items():
-        if isinstance(mine, np.ndarray) and name != "touched":
-            differs |= mine != getattr(other.model.population, name)
-    differs[_in_one_only(base.ledger, other.ledger)] = True
-    return pd.DataFrame(
-        {
-            "scenario": other.model.plan.id,
-            "against": base.model.plan.id,
-            "draw": 0,
-            "replicate": list(replicates),
-            "touched": touched.reshape(-1, size).sum(axis=1),
-            "untouched": (~touched).reshape(-1, size).sum(axis=1),
-            "untouched_identical": ~(differs & ~touched).reshape(-1, size).any(axis=1),
-        }
-    )
-
-
-def _in_one_only(mine: np.ndarray, yours: np.ndarray) -> np.ndarray:
-    """Return the rows with a ledger entry that stands in one of two ledgers only."""
-    packed = []
-    for ledger in (mine, yours):
-        key = ledger["row"].astype(np.int64)
-        for field, bits in (("month", 16), ("kind", 2), ("before", 5), ("after", 5)):
-            key = (key << bits) | ledger[field]
-        packed.append(key)
-    return np.setxor1d(*packed) >> 28
+    return Life(model, seen, model.ledger.table())
 
 
 def code_digest() -> str:
@@ -462,11 +265,8 @@ def execute(
         for replicates in missing:
             tables = run_shard(job, replicates, progress)
             kept[replicates] = _store(tables, replicates, shards)
-    tables = {}
-    for replicates in job.shards:
-        for name, table in (_read_shard(shards / _name(replicates)) if shards else kept[replicates]).items():
-            tables.setdefault(name, []).append(table)
-    result = _gather(job, {name: _stack(parts) for name, parts in tables.items()}, manifest)
+    parts = [_read_shard(shards / _name(s)) if shards is not None else kept[s] for s in job.shards]
+    result = _gather(job, {name: _stack([part[name] for part in parts]) for name in parts[0]}, manifest)
     if folder is not None and shards is not None:
         result.save(folder)
         shutil.rmtree(shards)
@@ -541,8 +341,7 @@ def _gather(job: Job, tables: dict[str, pd.DataFrame], manifest: dict[str, Any])
     flows = tables["flows"]
     if len(flows):
         keys = [c for c in COLUMNS["flows"] if c != "persons"]
-        flows = flows.groupby(keys, sort=False, as_index=False)["persons"].sum()
-        flows["persons"] /= job.replicates
+        flows = flows.groupby(keys, sort=False)["persons"].sum().div(job.replicates).reset_index()
         flows = _sorted(flows, {"scenario": order, "cohort": None, "group_0": None, "group_1": None, "group_2": None})
     summary = summarise(outcomes, months)
     found = {
@@ -552,7 +351,7 @@ def _gather(job: Job, tables: dict[str, pd.DataFrame], manifest: dict[str, Any])
         "queues": queues,
         "flows": flows,
         "costs": pd.DataFrame(columns=list(COLUMNS["costs"])),
-        "assumptions": assumptions(job),
+        "assumptions": assumptions([Scenario.from_resolved(s) for s in job.scenarios]),
         "observed": observed(summary),
     }
     proof = None
@@ -574,81 +373,6 @@ def _sorted(table: pd.DataFrame, by: dict[str, dict[str, int] | None]) -> pd.Dat
         return column.map(rank) if rank is not None else column
 
     return table.sort_values(list(by), key=key, kind="stable", ignore_index=True)
-
-
-def assumptions(job: Job) -> pd.DataFrame:
-    """Return every parameter the job uses, with its card; values set in a scenario are assumptions of its author."""
-    parameters = ParameterSet.read(job.scenarios[0]["parameters"])
-    rows = [_card(p, p.id, "model", None) for p in parameters.values()]
-    seen = set()
-    for resolved in job.scenarios:
-        for item in Scenario.from_resolved(resolved).activities:
-            for id, card in catalogue()[item.activity].parameters.items():
-                set_here = item.values[id] if item.values[id] != card.value else None
-                row = _card(card, f"{item.activity}.{id}", item.id, set_here)
-                if tuple(row.values()) not in seen:
-                    seen.add(tuple(row.values()))
-                    rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def _card(card: Parameter, id: str, used_by: str, set_here: float | None) -> dict[str, Any]:
-    low, high = card.range
-    return {
-        "id": id,
-        "label_da": card.label_da,
-        "label_en": card.label_en,
-        "value": card.value if set_here is None else set_here,
-        "unit": card.unit,
-        "low": low,
-        "high": high,
-        "grade": card.grade if set_here is None else "D",
-        "source": ";".join(card.source) if set_here is None else "scenario",
-        "date": card.date,
-        "note_da": card.note_da if set_here is None else f"sat i scenariet; kortet siger {card.value:g}",
-        "note_en": card.note_en if set_here is None else f"set in the scenario; the card says {card.value:g}",
-        "used_by": used_by,
-    }
-
-
-def observed(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return every published target the run can be held against, beside the simulated share and its 95 % spread."""
-    at = summary.set_index(["scenario", "measure", "group_by", "group", "month"])
-    rows = []
-    for scenario in summary["scenario"].unique():
-        for target in flow_targets():
-            key = (scenario, target.measure, target.group_by, target.group, target.month)
-            if key not in at.index:
-                continue
-            found = at.loc[key]
-            low, high = spread_limits(*(np.atleast_1d(found[c]) for c in ("mean", "sd", "replicates")))
-            measure = MEASURES[target.measure]
-            rows.append(
-                {
-                    "target": target.id,
-                    "published": target.published,
-                    "low": target.low,
-                    "high": target.high,
-                    "simulated": found["mean"],
-                    "sim_low": low[0],
-                    "sim_high": high[0],
-                    "scenario": scenario,
-                    "reading": target.reading,
-                    "label_da": f"{_COHORT_LABELS[target.group][0]} → {measure.label_da}, {target.month[:4]}"
-                    + (" (anden læsning)" if target.reading == "b" else ""),
-                    "label_en": f"{_COHORT_LABELS[target.group][1]} → {measure.label_en}, {target.month[:4]}"
-                    + (" (other reading)" if target.reading == "b" else ""),
-                    "inside": bool(target.low - 1e-9 <= found["mean"] <= target.high + 1e-9),
-                }
-            )
-    columns = ["target", "published", "low", "high", "simulated", "sim_low", "sim_high", "scenario"]
-    return pd.DataFrame(rows, columns=[*columns, "reading", "label_da", "label_en", "inside"])
-
-
-_COHORT_LABELS = {
-    "job_ready_2011": ("jobparate 2011", "job-ready 2011"),
-    "activity_ready_2011": ("øvrige kontanthjælpsmodtagere 2011", "other cash-benefit recipients 2011"),
-}
 
 
 def run(
@@ -681,29 +405,6 @@ def compare(
     check_shared(compared, against)
     job = Job.plan([against, *compared], against.id, seed, replicates, engine)
     return execute(job, None, _manifest(job, "python"), workers)
-
-
-def check_shared(scenarios: Sequence[Scenario], against: Scenario) -> None:
-    """Raise ``ResultError`` naming what the scenarios must share with their base and do not."""
-    problems = []
-    ids = [against.id]
-    for scenario in scenarios:
-        if scenario.id in ids:
-            problems.append(Problem("same_id", place=scenario.file, key="id", values={"id": scenario.id}))
-        ids.append(scenario.id)
-        for key, mine, base in (
-            ("population.recipe", scenario.recipe, against.recipe),
-            ("population.residents", scenario.residents, against.residents),
-            ("horizon.start", scenario.start, against.start),
-            ("horizon.months", scenario.months, against.months),
-            ("parameters", scenario.parameters, against.parameters),
-        ):
-            if mine != base:
-                problems.append(
-                    Problem("different_shared", place=scenario.file, key=key, values={"key": key, "a": mine, "b": base})
-                )
-    if problems:
-        raise ResultError(problems)
 
 
 OWN_FILES = (*FILES.values(), MANIFEST, "pairing.json", REPORT)

@@ -319,7 +319,7 @@ class AreaModel(mesa.Model):
         counts = self.state_counts[-1]
         block = rows // self.stream.residents
         np.subtract.at(counts, (block, before), 1)
-        np.add.at(counts, (block, CODE[state]), 1)
+        np.add.at(counts, (block, people.state[rows]), 1)
 
     def columns(self) -> Columns:
         """Return what the measures look at, as it stands now."""

@@ -93,9 +93,7 @@ class Parameter:
                 except EvidenceError as error:
                     yield from error.problems
         if self.grade and self.grade not in GRADES:
-            yield Problem(
-                "choice", key=f"{self.id}.grade", values={"value": self.grade, "allowed": ", ".join(GRADES)}
-            )
+            yield Problem("choice", key=f"{self.id}.grade", values={"value": self.grade, "allowed": ", ".join(GRADES)})
         if self.grade != "D" and self.source == (ASSUMPTION,):
             yield Problem("card_assumption_grade", key=f"{self.id}.grade", values={"value": self.grade})
         unit = UNITS.get(self.unit)
@@ -115,9 +113,7 @@ class Parameter:
             return
         low, high = self.range
         if not (low <= self.value <= high):
-            yield Problem(
-                "card_range", key=f"{self.id}.range", values={"value": self.value, "low": low, "high": high}
-            )
+            yield Problem("card_range", key=f"{self.id}.range", values={"value": self.value, "low": low, "high": high})
         if not all(unit.lowest <= n <= unit.highest for n in numbers):
             yield Problem(
                 "bounds",
@@ -133,13 +129,15 @@ class Parameter:
         """
         names = set(cls.__dataclass_fields__)
         id = str(card.get("id", "?"))
+        allowed = ", ".join(sorted(names))
+        optional = {"note_da", "note_en"}
         problems = [
-            Problem("unknown_key", key=f"{id}.{key}", values={"allowed": ", ".join(sorted(names))}, nearest=nearest(key, names))
+            Problem("unknown_key", key=f"{id}.{key}", values={"allowed": allowed}, nearest=nearest(key, names))
             for key in card
             if key not in names
         ]
         problems += [
-            Problem("card_missing", key=f"{id}.{key}") for key in sorted(names - {"note_da", "note_en"}) if card.get(key) is None
+            Problem("card_missing", key=f"{id}.{key}") for key in sorted(names - optional) if card.get(key) is None
         ]
         if problems:
             raise ParameterError(problems)
@@ -187,9 +185,7 @@ class ParameterSet(Mapping[str, Parameter]):
 
         Raises ``ParameterError`` for an unknown id.
         """
-        problems = [
-            Problem("unknown_parameter", key=id, nearest=nearest(id, self)) for id in values if id not in self
-        ]
+        problems = [Problem("unknown_parameter", key=id, nearest=nearest(id, self)) for id in values if id not in self]
         if problems:
             raise ParameterError(problems)
         changed = {id: self[id].with_value(float(value)) for id, value in values.items()}

@@ -701,7 +701,8 @@ class _Report:
     @cached_property
     def observed(self) -> pd.DataFrame | None:
         """Published and simulated numbers of the base."""
-        frame = self._csv("observed.csv", "target", "published", "low", "high", "simulated", "sim_low", "sim_high", "reading")
+        needed = ("target", "published", "low", "high", "simulated", "sim_low", "sim_high", "reading")
+        frame = self._csv("observed.csv", *needed)
         return None if frame is None else plots.observed_data(frame)
 
     @property

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from .activities import catalogue
 from .errors import Problem, ResultError, nearest
+from .measures import MEASURES
+from .parameters import Parameter, ParameterSet
+from .scenario import Scenario
+from .sources import flow_targets
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -128,13 +134,8 @@ class Result:
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in self.tables.items():
             path = folder / FILES[name]
-            if path.suffix == ".parquet":
-                write_atomically(path, lambda part, t=table: t.to_parquet(part, index=False))  # type: ignore[misc]
-            else:
-                write_atomically(
-                    path,
-                    lambda part, t=table: t.to_csv(part, index=False, float_format=DIGITS, lineterminator="\n"),  # type: ignore[misc]
-                )
+            write = _write_parquet if path.suffix == ".parquet" else _write_csv
+            write_atomically(path, partial(write, table))
         if self.pairing is not None:
             write_json(folder / "pairing.json", self.pairing)
         write_json(folder / MANIFEST, self.manifest)
@@ -164,7 +165,15 @@ def _choice(key: str, value: str, allowed: Any) -> Problem:
     )
 
 
-def write_atomically(path: Path, write: Any) -> None:
+def _write_parquet(table: pd.DataFrame, path: Path) -> None:
+    table.to_parquet(path, index=False)
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    table.to_csv(path, index=False, float_format=DIGITS, lineterminator="\n")
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a file beside ``path`` and put it in place only when it is whole."""
     part = path.with_name(path.name + ".part")
     write(part)
@@ -201,7 +210,7 @@ def summarise(outcomes: pd.DataFrame, months: list[str]) -> pd.DataFrame:
     keys = ["scenario", "structure", "view", "month", "group_by", "group", "measure"]
     kept = outcomes[outcomes["month"].isin(months) & outcomes["value"].notna()]
     groups = kept.groupby(keys, sort=False, observed=True)
-    quantiles = groups["value"].quantile([0.05, 0.5, 0.95]).unstack()
+    quantiles = groups["value"].quantile(np.array([0.05, 0.5, 0.95])).unstack()
     summary = groups.agg(
         mean=("value", "mean"), sd=("value", "std"), replicates=("replicate", "nunique"), draws=("draw", "nunique")
     )
@@ -220,3 +229,78 @@ def spread_limits(mean: np.ndarray, sd: np.ndarray, n: np.ndarray) -> tuple[np.n
 
     width = np.where(n > 1, t.ppf(0.975, np.maximum(n - 1, 1)) * sd, np.nan)
     return mean - width, mean + width
+
+
+def assumptions(scenarios: Sequence[Scenario]) -> pd.DataFrame:
+    """Return every parameter ``scenarios`` use, with its card; what a scenario sets is an assumption of its author."""
+    parameters = ParameterSet.read(scenarios[0].parameters)
+    rows = [_card(p, p.id, "model", None) for p in parameters.values()]
+    seen = set()
+    for scenario in scenarios:
+        for item in scenario.activities:
+            for id, card in catalogue()[item.activity].parameters.items():
+                set_here = item.values[id] if item.values[id] != card.value else None
+                row = _card(card, f"{item.activity}.{id}", item.id, set_here)
+                if tuple(row.values()) not in seen:
+                    seen.add(tuple(row.values()))
+                    rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _card(card: Parameter, id: str, used_by: str, set_here: float | None) -> dict[str, Any]:
+    low, high = card.range
+    return {
+        "id": id,
+        "label_da": card.label_da,
+        "label_en": card.label_en,
+        "value": card.value if set_here is None else set_here,
+        "unit": card.unit,
+        "low": low,
+        "high": high,
+        "grade": card.grade if set_here is None else "D",
+        "source": ";".join(card.source) if set_here is None else "scenario",
+        "date": card.date,
+        "note_da": card.note_da if set_here is None else f"sat i scenariet; kortet siger {card.value:g}",
+        "note_en": card.note_en if set_here is None else f"set in the scenario; the card says {card.value:g}",
+        "used_by": used_by,
+    }
+
+
+def observed(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return every published target the run can be held against, beside the simulated share and its 95 % spread."""
+    at = summary.set_index(["scenario", "measure", "group_by", "group", "month"])
+    rows = []
+    for scenario in summary["scenario"].unique():
+        for target in flow_targets():
+            key = (scenario, target.measure, target.group_by, target.group, target.month)
+            if key not in at.index:
+                continue
+            found = at.loc[key, :]
+            low, high = spread_limits(*(np.atleast_1d(found[c]) for c in ("mean", "sd", "replicates")))
+            measure = MEASURES[target.measure]
+            rows.append(
+                {
+                    "target": target.id,
+                    "published": target.published,
+                    "low": target.low,
+                    "high": target.high,
+                    "simulated": found["mean"],
+                    "sim_low": low[0],
+                    "sim_high": high[0],
+                    "scenario": scenario,
+                    "reading": target.reading,
+                    "label_da": f"{_COHORT_LABELS[target.group][0]} → {measure.label_da}, {target.month[:4]}"
+                    + (" (anden læsning)" if target.reading == "b" else ""),
+                    "label_en": f"{_COHORT_LABELS[target.group][1]} → {measure.label_en}, {target.month[:4]}"
+                    + (" (other reading)" if target.reading == "b" else ""),
+                    "inside": bool(target.low - 1e-9 <= found["mean"] <= target.high + 1e-9),
+                }
+            )
+    columns = ["target", "published", "low", "high", "simulated", "sim_low", "sim_high", "scenario"]
+    return pd.DataFrame(rows, columns=[*columns, "reading", "label_da", "label_en", "inside"])
+
+
+_COHORT_LABELS = {
+    "job_ready_2011": ("jobparate 2011", "job-ready 2011"),
+    "activity_ready_2011": ("øvrige kontanthjælpsmodtagere 2011", "other cash-benefit recipients 2011"),
+}

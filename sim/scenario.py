@@ -79,9 +79,7 @@ class Scenario:
         return cls._made(tree, origin)
 
     @classmethod
-    def _made(
-        cls, tree: Node, file: str, problems: Iterable[Problem] = (), complete: bool = True
-    ) -> Scenario:
+    def _made(cls, tree: Node, file: str, problems: Iterable[Problem] = (), complete: bool = True) -> Scenario:
         checked = check(tree, complete)
         found = [*problems, *checked.problems]
         common = checked.common
@@ -114,9 +112,7 @@ class Scenario:
         resized = population.with_entries({"residents": node_of(residents, _FROM_PYTHON)})
         scaled = self._made(self.tree.with_entries({"population": resized}), self.file)
         items = [
-            item.with_entries(
-                {"places": node_of(_in_proportion(plan.places, residents, self.residents), _FROM_PYTHON)}
-            )
+            item.with_entries({"places": node_of(_in_proportion(plan.places, residents, self.residents), _FROM_PYTHON)})
             for item, plan in zip(self._items(), self.activities, strict=True)
         ]
         return scaled._with_items(items) if items else scaled
@@ -222,9 +218,7 @@ def list_scenarios() -> list[Scenario]:
 
 # --- overrides
 
-_OVERRIDE = re.compile(
-    r"\s*(?P<head>\w+)(?:\[(?P<id>[^\[\]]*)\])?(?P<tail>(?:\.\w+)*)\s*=(?P<value>.*)", re.DOTALL
-)
+_OVERRIDE = re.compile(r"\s*(?P<head>\w+)(?:\[(?P<id>[^\[\]]*)\])?(?P<tail>(?:\.\w+)*)\s*=(?P<value>.*)", re.DOTALL)
 
 
 def _settings() -> list[str]:
@@ -256,9 +250,7 @@ def _overridden(tree: Node, overrides: Sequence[str]) -> tuple[Node, list[Proble
             allowed = [*_settings(), "activities[ID].KEY"]
             named = override.partition("=")[0].strip()
             near = nearest(named, allowed) if len(named) <= 64 else None
-            problems.append(
-                Problem("override_key", "-s", printable(named), {"allowed": ", ".join(allowed)}, near)
-            )
+            problems.append(Problem("override_key", "-s", printable(named), {"allowed": ", ".join(allowed)}, near))
     return tree, problems
 
 

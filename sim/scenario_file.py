@@ -76,9 +76,7 @@ def find(named: str, beside: Path | None = None) -> tuple[Path, str]:
     if kinds[0] == "missing":
         names = [path.name for path in shipped()]
         values = {"allowed": ", ".join(names)}
-        raise ScenarioError(
-            [Problem("file_missing", place=shown, values=values, nearest=nearest(name, names))]
-        )
+        raise ScenarioError([Problem("file_missing", place=shown, values=values, nearest=nearest(name, names))])
     raise ScenarioError([Problem("file_folder" if kinds[0] == "folder" else "file_other", place=shown)])
 
 
@@ -157,9 +155,7 @@ def _parent(extends: Node, folder: Path, shown: Path, chain: Mapping[Path, str])
         name = str(shown / Path(named).parent / path.name)
     if path.resolve() in chain:
         cycle = " → ".join([*chain.values(), name])
-        raise ScenarioError(
-            [Problem("extends_cycle", place=extends.place, key="extends", values={"chain": cycle})]
-        )
+        raise ScenarioError([Problem("extends_cycle", place=extends.place, key="extends", values={"chain": cycle})])
     return path, name
 
 
@@ -186,9 +182,7 @@ def _merge(child: Node, parent: Node | None, key: str, problems: list[Problem], 
     return child
 
 
-def _merge_items(
-    child: Node, parent: Node | None, key: str, problems: list[Problem], complete: bool
-) -> list[Node]:
+def _merge_items(child: Node, parent: Node | None, key: str, problems: list[Problem], complete: bool) -> list[Node]:
     """Return the parent's items, changed and removed as the child says, and the child's own after them."""
     merged: dict[object, Node] = {}
     for below in parent.items if parent else []:
@@ -200,9 +194,7 @@ def _merge_items(
         if (remove := item.map.get("remove")) is not None:
             if remove.value is True:
                 if merged.pop(id, None) is None and complete:
-                    problems.append(
-                        _nothing_to_remove(item, remove, key, [i for i in merged if isinstance(i, str)])
-                    )
+                    problems.append(_nothing_to_remove(item, remove, key, [i for i in merged if isinstance(i, str)]))
                 continue
             values = {"value": shown_value(remove.value)}
             problems.append(Problem("remove_value", place=remove.place, key=f"{key}.remove", values=values))
@@ -210,9 +202,7 @@ def _merge_items(
             merged[object()] = replace(item, value=entries)
         else:
             seen.add(id)
-            merged[id] = _merge(
-                replace(item, value=entries), merged.get(id), f"{key}[{id}]", problems, complete
-            )
+            merged[id] = _merge(replace(item, value=entries), merged.get(id), f"{key}[{id}]", problems, complete)
     return list(merged.values())
 
 

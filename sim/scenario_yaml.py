@@ -194,9 +194,7 @@ class _Composer:
                 self._check_depth(1, place)
                 if event.anchor:
                     self.anchors[event.anchor] = None
-                self.open.append(
-                    _Open(place, {} if isinstance(event, MappingStartEvent) else [], event.anchor)
-                )
+                self.open.append(_Open(place, {} if isinstance(event, MappingStartEvent) else [], event.anchor))
             elif isinstance(event, MappingEndEvent | SequenceEndEvent):
                 ended = self.open.pop()
                 part = _Part(Node(ended.value, ended.place), ended.size, ended.height)
@@ -218,16 +216,12 @@ class _Composer:
 
     def _check_tag(self, event: Any, place: str) -> None:
         if event.ctag is not None:
-            self.problems.append(
-                Problem("yaml_tag", place=place, values={"value": printable(str(event.ctag))})
-            )
+            self.problems.append(Problem("yaml_tag", place=place, values={"value": printable(str(event.ctag))}))
 
     def _aliased(self, name: str, place: str) -> _Part:
         self.aliases += 1
         if self.aliases > MAX_ALIASES:
-            raise self._refused(
-                "too_many", place, what=Words("aliasser (*)", "aliases (*)"), limit=MAX_ALIASES
-            )
+            raise self._refused("too_many", place, what=Words("aliasser (*)", "aliases (*)"), limit=MAX_ALIASES)
         if name not in self.anchors:
             raise self._refused("yaml_alias", place, value=printable(name))
         part = self.anchors[name]

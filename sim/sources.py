@@ -97,8 +97,8 @@ class Target:
     """A published share a run can be held against, with the interval its rounding leaves open.
 
     ``measure``, ``group_by``, ``group`` and ``month`` name the simulated number it corresponds to; ``remainder`` marks
-    shares the sources do not print but leave as the rest of 1. Where the sources contradict each other the fitted figure
-    is reading ``a`` and the other one ``b``.
+    shares the sources do not print but leave as the rest of 1. Where the sources contradict each other the fitted
+    figure is reading ``a`` and the other one ``b``.
     """
 
     id: str

@@ -119,10 +119,12 @@ class Phase:
     then: str | None = None
 
 
-PHASES: Final = tuple(
-    Phase(state.key, state.key, cuts={"employed": (3, 12), "other_benefit": (6,)}.get(state.key, ()))
-    for state in STATES
-) + (Phase("newly_activity_ready", "activity_ready", until=60, then="activity_ready"),)
+_CUTS: Final = {"employed": (3, 12), "other_benefit": (6,)}
+
+PHASES: Final = (
+    *(Phase(state.key, state.key, cuts=_CUTS.get(state.key, ())) for state in STATES),
+    Phase("newly_activity_ready", "activity_ready", until=60, then="activity_ready"),
+)
 """All phases; a state's own phase has the state's code, further phases follow."""
 
 PHASE_CODE: Final = {phase.key: code for code, phase in enumerate(PHASES)}

@@ -50,9 +50,9 @@ def _duration_tables() -> tuple[np.ndarray, np.ndarray]:
 DURATION_CLASS, NEXT_DURATION = _duration_tables()
 
 _AGE_MONTHS = np.arange(1201)
-AGE_CLASS = (
-    np.searchsorted(np.array([c.first * 12 for c in AGE_CLASSES]), _AGE_MONTHS, side="right") - 1
-).astype(np.uint8)
+AGE_CLASS = (np.searchsorted(np.array([c.first * 12 for c in AGE_CLASSES]), _AGE_MONTHS, side="right") - 1).astype(
+    np.uint8
+)
 """Age class by age in months."""
 
 SIDE_AGES = range(11, 21)
@@ -63,7 +63,7 @@ SIDE_CLASS = np.clip(_AGE_MONTHS // 12 - SIDE_AGES[0], -1, len(SIDE_AGES) - 1).a
 NEXT_AGE = np.full(len(_AGE_MONTHS), NEVER, dtype=np.int16)
 """Age in months at which age class or side-job age class changes next, by age in months."""
 for _first in sorted({c.first * 12 for c in AGE_CLASSES} | {12 * a for a in SIDE_AGES}, reverse=True):
-    NEXT_AGE[_AGE_MONTHS < _first] = _first
+    NEXT_AGE[_first > _AGE_MONTHS] = _first
 
 SIDE_STATES = ("basic_school", "in_education")
 """States in which a side job is a leisure job."""

@@ -78,9 +78,7 @@ class Status:
 class Course:
     """One activity item of a scenario, running in all stacked replicates at once."""
 
-    def __init__(
-        self, plan: ActivityPlan, type: ActivityType, stream: Stream, start: int, status: Status
-    ) -> None:
+    def __init__(self, plan: ActivityPlan, type: ActivityType, stream: Stream, start: int, status: Status) -> None:
         self.plan = plan
         self.first = month_number(plan.start) - start
         self.last = month_number(plan.end) - start
@@ -144,11 +142,7 @@ class Course:
     def _in_target_group(self, rows: np.ndarray, month: int, people: Population) -> np.ndarray:
         age = month - people.birth[rows].astype(np.int64)
         value = self.plan.values
-        return (
-            self._member[people.state[rows]]
-            & (age >= 12 * value["age_from"])
-            & (age < 12 * (value["age_to"] + 1))
-        )
+        return self._member[people.state[rows]] & (age >= 12 * value["age_from"]) & (age < 12 * (value["age_to"] + 1))
 
     def _finish(self, month: int, people: Population) -> None:
         rows, since = self._enrolled, self._enrolled_since
@@ -195,9 +189,7 @@ class Course:
         heard = self._stream.draw(f"{self.plan.id}: referral", month, candidates) < -np.expm1(-reach)
         referred = candidates[heard]
         says_yes = self._stream.draw(f"{self.plan.id}: take-up", month, referred) < self.plan.values["take_up"]
-        order = np.argsort(
-            self._stream.draw(f"{self.plan.id}: queue", month, referred[says_yes]), kind="stable"
-        )
+        order = np.argsort(self._stream.draw(f"{self.plan.id}: queue", month, referred[says_yes]), kind="stable")
         queued = referred[says_yes][order]
         self._note("referred", month, referred)
         self._note("declined", month, referred[~says_yes], _DONE)
@@ -220,9 +212,7 @@ class Course:
         self._note("enrolled", month, entered, _ENROLLED)
         self._waiting, self._waiting_since = self._waiting[~placed], self._waiting_since[~placed]
         self._enrolled = np.concatenate([self._enrolled, entered])
-        self._enrolled_since = np.concatenate(
-            [self._enrolled_since, np.full(len(entered), month, dtype=np.int16)]
-        )
+        self._enrolled_since = np.concatenate([self._enrolled_since, np.full(len(entered), month, dtype=np.int16)])
         return entered
 
     def _per_replicate(self, rows: np.ndarray) -> np.ndarray:

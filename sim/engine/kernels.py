@@ -31,12 +31,12 @@ def cache_folder() -> Path:
 
 def compiled(function: Callable[..., tuple[int, int, int]]) -> Callable[..., tuple[int, int, int]]:
     """Compile ``function``, caching the machine code in :func:`cache_folder`."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache_folder())
+    before = numba.config.CACHE_DIR  # type: ignore[attr-defined]
+    numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]
     try:
         return numba.njit(cache=True, nogil=True)(function)
     finally:
-        numba.config.CACHE_DIR = before
+        numba.config.CACHE_DIR = before  # type: ignore[attr-defined]
 
 
 @compiled

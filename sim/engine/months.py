@@ -89,9 +89,7 @@ class MonthPass:
                 self._side[:side].copy(),
                 self._due[:due].copy(),
             )
-        return _numpy_pass(
-            keys, row, until, side_row, move_threshold, side_threshold, move_key, side_key, month
-        )
+        return _numpy_pass(keys, row, until, side_row, move_threshold, side_threshold, move_key, side_key, month)
 
 
 def _numpy_pass(

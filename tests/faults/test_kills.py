@@ -16,10 +16,10 @@ import pytest
 import run
 
 ROOT = Path(run.__file__).parent
-REPLICATES = 16
+REPLICATES = 10
 COMPARE = (
     *("compare", "leisure_jobs", "--against", "baseline", "--seed", "5", "--replicates", str(REPLICATES)),
-    *("-s", "population.residents=1500", "-s", "horizon.months=36", "--lang", "en"),
+    *("-s", "population.residents=1000", "-s", "horizon.months=36", "--lang", "en"),
 )
 NAMES = ("differences.csv", "outcomes.csv", "outcomes.parquet", "participants.parquet", "queues.csv", "flows.csv")
 DOOR = f"""
@@ -105,11 +105,61 @@ def test_a_comparison_killed_twice_resumes_to_the_same_bytes(tmp_path: Path, who
         assert done + 2 <= len(finished(folder)) < REPLICATES
         assert status(folder) == "running"
         done = len(finished(folder))
-    half_written = folder / "shards" / "000015-000016.1.part"
+    half_written = folder / "shards" / "000009-000010.1.part"
     half_written.mkdir()
     (half_written / "outcomes.parquet").write_bytes(b"PAR1 cut short")
     assert door("resume", str(folder)) == 0
     assert_same(folder, whole)
+
+
+DEADLY = f"""
+import os, pathlib, shutil, signal, sys
+sys.path.insert(0, {str(ROOT)!r})
+home = {{"os": os, "Path": pathlib.Path, "shutil": shutil}}[sys.argv.pop(1)]
+name, left = sys.argv.pop(1), int(sys.argv.pop(1))
+original = getattr(home, name)
+
+
+def deadly(*arguments, **options):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(*arguments, **options)
+
+
+import run
+import sim.ensemble
+sim.ensemble.SHARD_RESIDENT_MONTHS = 1
+setattr(home, name, deadly)
+run.main(sys.argv[1:])
+"""
+"""The same, but the process kills itself at the n-th call of a function."""
+
+
+@pytest.mark.parametrize(
+    ("moment", "shards", "state"),
+    [
+        (("Path", "rename", "3"), 2, "running"),
+        (("os", "replace", "7"), REPLICATES, "running"),
+        (("os", "replace", "12"), REPLICATES, "running"),
+        (("shutil", "rmtree", "1"), REPLICATES, "complete"),
+    ],
+    ids=["a shard not yet in place", "half of the tables", "all but the manifest", "all but the report"],
+)
+def test_a_kill_at_the_worst_moment_loses_nothing_finished(
+    tmp_path: Path, whole: Path, moment: tuple[str, str, str], shards: int, state: str
+):
+    folder = tmp_path / "worst"
+    command = [sys.executable, "-c", DEADLY, *moment, *COMPARE, "--out", str(folder)]
+    killed = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert len(finished(folder)) == shards
+    assert status(folder) == state
+    assert not (folder / "report.html").exists()
+    assert door("resume", str(folder)) == 0
+    assert_same(folder, whole)
+    assert (folder / "report.html").is_file()
 
 
 def children(pid: int) -> list[int]:

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 import run
-from sim import Scenario, ensemble
+from sim import Scenario, comparison, ensemble
 from sim.activities import catalogue
 from sim.comparison import headlines
 from sim.locale import LANGUAGES
@@ -568,7 +568,7 @@ def test_an_unknown_language_is_refused(cli: Call):
 
 
 def test_a_broken_pairing_is_our_fault(cli: Call, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(ensemble, "touched_rows", lambda base, other: base.model.population.touched)
+    monkeypatch.setattr(comparison, "touched_rows", lambda base, other: base.model.population.touched)
     said = cli("compare", "leisure_jobs", "--against", "baseline", *SMALL, "--lang", "en", code=1)
     assert "FAULT IN THE PROGRAM" in said.err
     assert "Pairing checked" not in said.out
