@@ -73,17 +73,12 @@ Json = Annotated[bool, typer.Option("--json", help=_t("opt_json"))]
 @app.command("list", help=_t("list"))
 def list_(what: What, lang: Lang = None, as_json: Json = False) -> None:
     """Print one part of the catalogue."""
+    from sim.catalogue_rows import ROWS
+
     lang = _language(lang)
-    kinds = {
-        "scenarios": _scenarios,
-        "activities": _activities,
-        "states": _states,
-        "measures": _measures,
-        "parameters": _parameters,
-    }
-    if what not in kinds:
-        raise InputError([_wrong_choice("WHAT", what, list(kinds))])
-    _print_rows(kinds[what](lang), as_json)
+    if what not in ROWS:
+        raise InputError([_wrong_choice("WHAT", what, list(ROWS))])
+    _print_rows(ROWS[what](lang), as_json)
 
 
 @app.command(help=_t("check"))
@@ -127,14 +122,22 @@ def show(file: File, diff: Diff = None, set_: Set = None, lang: Lang = None, as_
         other = Scenario.read(diff)
         same = scenario.id == other.id
         here, there = (f"{s.id} ({n})" if same else s.id for n, s in enumerate((scenario, other), start=1))
-        rows = [{"key": k, here: a, there: b} for k, a, b in scenario.diff(other)]
+        absent = None if as_json else "–"
+        rows = [
+            {"key": key, **{id: absent if value is None else _whole(value) for id, value in ((here, a), (there, b))}}
+            for key, a, b in scenario.diff(other)
+        ]
         if not rows and not as_json:
             print(text("cli.same", lang))
             return
     else:
         origins = {"default": text("cli.origin_default", lang), "card": text("cli.origin_card", lang)}
         rows = [
-            {"key": key, "value": value, "origin": re.sub(r"^(default|card)\b", lambda m: origins[m[0]], origin)}
+            {
+                "key": key,
+                "value": _whole(value),
+                "origin": re.sub(r"^(default|card)\b", lambda m: origins[m[0]], origin),
+            }
             for key, value, origin in scenario.rows()
         ]
     names = {name: text(f"cli.col_{name}", lang) for name in ("key", "value", "origin")}
@@ -319,55 +322,57 @@ def _finish(job: Job, folder: Path, manifest: dict[str, Any], workers: int | Non
 
 def _print_comparison(result: Result, folder: Path, lang: str, as_json: bool) -> None:
     from sim.comparison import headlines
-    from sim.measures import MEASURES
+    from sim.report import pairing_words
 
     table = headlines(result)
+    same = result.pairing["untouched_identical"]
     if as_json:
-        _print_json(
-            {
-                "folder": str(folder),
-                "pairing": {k: v for k, v in result.pairing.items() if k != "pairs"},
-                "differences": _records(table),
-            }
-        )
+        pairing = {k: v for k, v in result.pairing.items() if k != "pairs"}
+        _print_json({"folder": str(folder), "pairing": pairing, "differences": _records(table)})
     else:
         manifest = result.manifest
         for scenario in table["scenario"].unique():
-            mine = table[table["scenario"] == scenario]
             pair = {"scenario": scenario, "against": manifest["against"]}
             print(text("cli.heading_compare", lang, **pair, **_size(manifest, lang)))
-            rows, same = [], []
-            for row in mine.itertuples():
-                measure = MEASURES[str(row.measure)]
-                if row.estimate == row.low == row.high == 0:
-                    same.append(measure.label(lang))
-                    continue
-                rows.append(
-                    {
-                        "measure": measure.label(lang),
-                        "month": row.month,
-                        "base": _value(row.base, measure.unit, lang),
-                        "with": _value(row.mean, measure.unit, lang),
-                        "difference": _change(row.estimate, measure.unit, lang)
-                        + " ± "
-                        + _change(row.se, measure.unit, lang).lstrip("+"),
-                        "luck": _change(row.low, measure.unit, lang) + " … " + _change(row.high, measure.unit, lang),
-                        "above": number(float(row.p_above_zero), lang, 2),
-                    }
-                )
-            if rows:
-                _print_rows(rows, False, _headings(rows, lang))
-            if same:
-                print(text("cli.unchanged", lang, measures="; ".join(same)))
+            _print_differences(_records(table[table["scenario"] == scenario]), lang)
             print()
-        print(text("cli.note_compare", lang, assumed=_assumed(result)))
-        proof = {k: number(result.pairing[k], lang) for k in ("touched", "untouched")}
-        if result.pairing["untouched_identical"]:
-            print(text("cli.pairing_fine", lang, **proof))
+        _print_places(result, lang)
+        single = manifest["replicates"] == 1
+        kind = text("cli.note_single", lang) if single else text("cli.note_compare", lang)
+        print(kind, text("cli.note_points", lang), text("cli.note_assumed", lang, assumed=_assumed(result)))
+        if same:
+            print(pairing_words(result.pairing, {s["id"]: s["id"] for s in manifest["scenarios"]}, lang))
         print(text("cli.written", lang, folder=folder))
-    if not result.pairing["untouched_identical"]:
+    if not same:
         print(text("cli.pairing_broken", lang), file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _print_differences(found: list[dict[Any, Any]], lang: str) -> None:
+    """Print the measures that differ as a table, the intervals only where there are any, and name the others."""
+    from sim.measures import MEASURES
+    from sim.report import computing_error
+
+    rows, same = [], []
+    for row in found:
+        unit, label = MEASURES[row["measure"]].unit, MEASURES[row["measure"]].label(lang)
+        among = _among(row["measure"], lang)
+        if not any(row[name] for name in ("estimate", "low", "high")):
+            same.append(f"{label}, {among}" if among else label)
+            continue
+        shown = {"measure": label, "month": row["month"], "against": _value(row["base"], unit, lang)}
+        shown |= {"scenario": _value(row["mean"], unit, lang), "difference": _change(row["estimate"], unit, lang)}
+        if row["se"] is not None:
+            error = computing_error(row["se"], row["replicates"])
+            shown["difference"] += " ± " + _change(error, unit, lang).lstrip("+")
+            shown["luck"] = " … ".join(_change(row[limit], unit, lang) for limit in ("low", "high"))
+            shown["above"] = number(row["p_above_zero"], lang, 2)
+        rows += _with_among(shown, among)
+    if rows:
+        ids = {name: found[0][name] for name in ("against", "scenario")}
+        _print_rows(rows, False, _headings([name for name in rows[0] if name not in ids], lang) | ids)
+    if same:
+        print(text("cli.unchanged", lang, measures="; ".join(same)))
 
 
 def _print_run(result: Result, folder: Path, lang: str, as_json: bool) -> None:
@@ -377,27 +382,55 @@ def _print_run(result: Result, folder: Path, lang: str, as_json: bool) -> None:
     if as_json:
         _print_json({"folder": str(folder), "summary": _records(table)})
         return
+    single = result.manifest["replicates"] == 1
     rows = []
     for key, measure in MEASURES.items():
         found = table[table["measure"] == key].sort_values("month")
         if not len(found):
             continue
         first, last = found.iloc[0], found.iloc[-1]
-        spread = [_value(last[p], measure.unit, lang) for p in ("p5", "p95")]
-        rows.append(
-            {
-                "measure": measure.label(lang),
-                "start": f"{_value(first['mean'], measure.unit, lang)} ({first['month']})",
-                "end": f"{_value(last['mean'], measure.unit, lang)} ({last['month']})",
-                "spread": " … ".join(spread),
-            }
-        )
-    scenario = result.manifest["scenarios"][0]["id"]
-    print(text("cli.heading_run", lang, scenario=scenario, **_size(result.manifest, lang)))
-    _print_rows(rows, False, _headings(rows, lang))
+        shown = {
+            "measure": measure.label(lang),
+            "start": f"{_value(first['mean'], measure.unit, lang)} ({first['month']})",
+            "end": f"{_value(last['mean'], measure.unit, lang)} ({last['month']})",
+        }
+        if not single:
+            shown["spread"] = " … ".join(_value(last[p], measure.unit, lang) for p in ("p5", "p95"))
+        rows += _with_among(shown, _among(key, lang))
+    size = {"scenario": result.manifest["scenarios"][0]["id"], **_size(result.manifest, lang)}
+    print(text("cli.heading_run_single", lang, **size) if single else text("cli.heading_run", lang, **size))
+    _print_rows(rows, False, _headings(list(rows[0]), lang))
     print()
-    print(text("cli.note_run", lang, assumed=_assumed(result)))
+    _print_places(result, lang)
+    notes = [] if single else [text("cli.note_run", lang)]
+    print(*notes, text("cli.note_assumed", lang, assumed=_assumed(result)))
     print(text("cli.written", lang, folder=folder))
+
+
+def _print_places(result: Result, lang: str) -> None:
+    """Print one line for each activity item of each scenario: places in use, and who waits at the end."""
+    from sim.report import occupancy, occupancy_words
+
+    table = result.table("queues")
+    if len(table):
+        for row in _records(occupancy(table)):
+            waiting = text("cli.waiting_left", lang, waiting=number(row["left"], lang, 1))
+            print(occupancy_words(row, lang, row["activity"], row["scenario"]), waiting)
+        print()
+
+
+def _among(key: str, lang: str) -> str:
+    """Say who is counted in a measure when that is not everybody."""
+    from sim.measures import MEASURES
+
+    population = MEASURES[key].population(lang)
+    everybody = MEASURES[key].unit != "share" or population == MEASURES["employed"].population(lang)
+    return "" if everybody else text("cli.among", lang, population=population)
+
+
+def _with_among(row: dict[str, Any], among: str) -> list[dict[str, Any]]:
+    """Return the row of a measure, with who is counted on a line below."""
+    return [row, {**dict.fromkeys(row, ""), "measure": f"  {among}"}] if among else [row]
 
 
 def _size(manifest: dict[str, Any], lang: str) -> dict[str, str]:
@@ -409,8 +442,8 @@ def _assumed(result: Result) -> int:
     return int(result.table("assumptions")["grade"].isin(["C", "D"]).sum())
 
 
-def _headings(rows: list[dict[str, Any]], lang: str) -> dict[str, str]:
-    return {name: text(f"cli.col_{name}", lang) for name in rows[0]}
+def _headings(columns: Sequence[str], lang: str) -> dict[str, str]:
+    return {name: text(f"cli.col_{name}", lang) for name in columns}
 
 
 def _value(value: float, unit: str, lang: str) -> str:
@@ -420,6 +453,11 @@ def _value(value: float, unit: str, lang: str) -> str:
 def _change(value: float, unit: str, lang: str) -> str:
     shown = number(100 * value if unit == "share" else value, lang, 2)
     return f"+{shown}" if value > 0 else shown
+
+
+def _whole(value: object) -> object:
+    """Return a whole number without decimals, anything else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _print_rows(rows: list[dict[str, Any]], as_json: bool, names: dict[str, str] | None = None) -> None:
@@ -447,83 +485,6 @@ def _records(table: pd.DataFrame) -> list[dict[Any, Any]]:
 
 def _print_json(content: Any) -> None:
     print(json.dumps(content, indent=1, ensure_ascii=False))
-
-
-def _scenarios(lang: str) -> list[dict[str, Any]]:
-    from sim.scenario import list_scenarios
-
-    return [
-        {
-            "id": s.id,
-            "title": s.title[lang],
-            "recipe": s.recipe,
-            "residents": s.residents,
-            "start": s.start,
-            "months": s.months,
-            "activities": ", ".join(item.id for item in s.activities) or "-",
-        }
-        for s in list_scenarios()
-    ]
-
-
-def _activities(lang: str) -> list[dict[str, Any]]:
-    from sim import list_activities
-
-    return [
-        {
-            "key": a.key,
-            "label": a.label(lang),
-            "grade": a.grade,
-            "source": a.source,
-            "changes": a.changes_da if lang == "da" else a.changes_en,
-            "cannot": a.cannot_da if lang == "da" else a.cannot_en,
-            "parameters": ", ".join(a.parameters),
-        }
-        for a in list_activities()
-    ]
-
-
-def _states(lang: str) -> list[dict[str, Any]]:
-    from sim.states import STATES
-
-    return [
-        {
-            "key": s.key,
-            "label": s.label_da if lang == "da" else s.label_en,
-            "definition": s.definition_da if lang == "da" else s.definition_en,
-        }
-        for s in STATES
-    ]
-
-
-def _measures(lang: str) -> list[dict[str, Any]]:
-    from sim.measures import MEASURES
-
-    return [
-        {"key": m.key, "label": m.label(lang), "unit": m.unit, "among": m.population(lang)} for m in MEASURES.values()
-    ]
-
-
-def _parameters(lang: str) -> list[dict[str, Any]]:
-    from sim.activities import catalogue
-    from sim.parameters import UNITS, ParameterSet
-
-    cards = dict(ParameterSet.read("default"))
-    for activity in catalogue().values():
-        cards |= {f"{activity.key}.{id}": card for id, card in activity.parameters.items()}
-    return [
-        {
-            "id": id,
-            "value": f"{p.value:.6g}",
-            "unit": UNITS[p.unit].label_da if lang == "da" else UNITS[p.unit].label_en,
-            "range": f"{p.range[0]:g} – {p.range[1]:g}",
-            "grade": p.grade,
-            "date": p.date,
-            "label": p.label(lang),
-            "source": ", ".join(p.source),
-        }
-        for id, p in cards.items()
-    ]
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,8 @@ def differences(outcomes: pd.DataFrame, against: str, months: list[str]) -> pd.D
     """Return paired differences of every scenario to ``against`` in ``months``.
 
     The estimate is the mean over replicates of scenario minus base, replicate by replicate. ``se`` is its computing
-    error; ``low`` and ``high`` hold 95 % of areas, luck alone (``interval`` = luck); ``p_above_zero`` is the share of
+    error; ``low`` and ``high`` hold 95 % of areas, luck alone (``interval`` = luck): a normal prediction interval for
+    shares and months, percentiles over replicates for persons, whose luck is skewed; ``p_above_zero`` is the share of
     replicates above zero, ties half. Replicates in which a group is empty are left out and not counted.
     """
     kept = outcomes[outcomes["month"].isin(months)]
@@ -39,6 +40,8 @@ def differences(outcomes: pd.DataFrame, against: str, months: list[str]) -> pd.D
                 estimate=("d", "mean"),
                 sd=("d", "std"),
                 p_above_zero=("above", "mean"),
+                p2=("d", _percentile(0.025)),
+                p97=("d", _percentile(0.975)),
                 replicates=("replicate", "nunique"),
                 draws=("draw", "nunique"),
             )
@@ -47,6 +50,8 @@ def differences(outcomes: pd.DataFrame, against: str, months: list[str]) -> pd.D
         n = table["replicates"].to_numpy()
         table["se"] = table["sd"] / np.sqrt(n)
         table["low"], table["high"] = spread_limits(table["estimate"].to_numpy(), table["sd"].to_numpy(), n)
+        counted = table["measure"].map(lambda key: MEASURES[key].unit == "persons") & (n > 1)
+        table.loc[counted, "low"], table.loc[counted, "high"] = table["p2"], table["p97"]
         table["scenario"], table["against"], table["interval"] = scenario, against, "luck"
         table["structure"] = mine["structure"].iloc[0]
         parts.append(table)
@@ -65,6 +70,10 @@ def differences(outcomes: pd.DataFrame, against: str, months: list[str]) -> pd.D
         "structure",
     ]
     return pd.concat(parts, ignore_index=True)[columns]
+
+
+def _percentile(share: float) -> Callable[[pd.Series], float]:
+    return lambda values: float(values.quantile(share))
 
 
 def headlines(result: Result) -> pd.DataFrame:

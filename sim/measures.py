@@ -43,7 +43,10 @@ GROUPINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "cohort": (*COHORTS, "neither"),
     "participant": ("no", "yes"),
 }
-"""Group names by grouping, in the order of their codes; ``neither`` is not reported."""
+"""Group names by grouping, in the order of their codes."""
+
+UNREPORTED: Final = frozenset({"neither", "67+"})
+"""Groups left out of results: outside the cohorts; and over 66, who keep their state until retirement is modelled."""
 
 
 @dataclass(frozen=True)
@@ -252,7 +255,7 @@ def grouped(
         others = tuple(a for a in range(1, top.ndim) if a != axis)
         tops, bottoms = top.sum(axis=others), bottom.sum(axis=others)
         for code, group in enumerate(names):
-            if group == "neither":
+            if group in UNREPORTED:
                 continue
             above = tops if group_by == "all" else tops[:, code]
             below = bottoms if group_by == "all" else bottoms[:, code]

@@ -24,8 +24,8 @@ from .measures import Columns
 from .parameters import ParameterSet
 from .population import Population
 from .scenario import Scenario, month_number, month_text
-from .states import CODE, ORIGINS, PHASE_CODE, SEXES, STATE_KEYS, STATES
-from .transitions import PHASE_STATE, SIDE_AGES, SIDE_CLASS, SIDE_STATES, Tables, side_row
+from .states import CODE, ORIGINS, SEXES, STATE_KEYS, STATES
+from .transitions import PHASE_ENTERED, PHASE_STATE, SIDE_AGES, SIDE_CLASS, SIDE_STATES, Tables, side_row
 
 
 class Resident(mesa.Agent):
@@ -311,7 +311,7 @@ class AreaModel(mesa.Model):
         before = people.state[rows]
         self.ledger.add(self.month, "state", rows, before, CODE[state])
         people.state[rows] = CODE[state]
-        people.phase[rows] = PHASE_CODE[state]
+        people.phase[rows] = PHASE_ENTERED[people.phase[rows], CODE[state]]
         people.since[rows] = self.month
         people.touched[rows] = True
         self._end_side_jobs_outside_school(rows)

@@ -12,6 +12,7 @@ import itertools
 import math
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Final, Literal, ParamSpec
@@ -141,8 +142,13 @@ def svg(figure: Figure, alt: str, name: str) -> str:
     return drawn.replace("<svg ", f'<svg role="img" aria-label={quoteattr(alt)} ', 1)
 
 
-def group_label(group_by: str, group: str, lang: str) -> str:
-    """Return the name of a group of residents, as ``kvinder`` or ``16-17 år``."""
+def group_label(group_by: str, group: str, lang: str, several: bool = False) -> str:
+    """Return the name of a group of residents, as ``kvinder`` or ``16-17 år``.
+
+    With ``several`` scenarios compared, a participant is somebody enrolled in at least one of them.
+    """
+    if group_by == "participant" and several:
+        return text(f"report.group_participant_{group}_several", lang)
     if group_by == "sex":
         return SEX_LABELS[group][lang != "da"]
     if group_by == "origin":
@@ -171,17 +177,28 @@ def points(measure: str, lang: str) -> str:
     return text(f"report.points_{MEASURES[measure].unit}", lang)
 
 
+def quoted(title: str, lang: str) -> str:
+    """Return a title as it stands in running text, in the quotation marks of the language."""
+    return text("report.quoted", lang, title=title)
+
+
 def titles(manifest: Mapping[str, Any], lang: str) -> dict[str, str]:
     """Return the title of every scenario by id."""
     return {scenario["id"]: scenario["title"][lang] for scenario in manifest["scenarios"]}
 
 
 def activity_labels(manifest: Mapping[str, Any], lang: str) -> dict[str, str]:
-    """Return the name of every activity item by id, with the id where two would have the same name."""
-    items = {item["id"]: item["activity"] for s in manifest["scenarios"] for item in s["activities"]}
-    names = {id: catalogue()[activity].label(lang) for id, activity in items.items()}
-    twice = [name for name in names.values() if list(names.values()).count(name) > 1]
-    return {id: f"{name}, {id}" if name in twice else name for id, name in names.items()}
+    """Return the name of every activity item by id, with the id where a scenario has several of one activity."""
+    names: dict[str, str] = {}
+    for scenario in manifest["scenarios"]:
+        count = Counter(item["activity"] for item in scenario["activities"])
+        for item in scenario["activities"]:
+            name = catalogue()[item["activity"]].label(lang)
+            if count[item["activity"]] > 1:
+                names[item["id"]] = f"{name} {quoted(item['id'], lang)}"
+            else:
+                names.setdefault(item["id"], name)
+    return names
 
 
 def one_view(frame: pd.DataFrame) -> pd.DataFrame:
@@ -444,7 +461,7 @@ def states_alt(data: pd.DataFrame, lang: str, titles: Mapping[str, str]) -> str:
             text(
                 "report.states_alt_scenario",
                 lang,
-                scenario=titles[str(scenario)],
+                scenario=quoted(titles[str(scenario)], lang),
                 first=month_name(first, lang),
                 last=month_name(last, lang),
                 parts="; ".join(changes),
@@ -625,9 +642,14 @@ def _head_height(series: Mapping[str, _Look]) -> float:
     return 34 + (36 * math.ceil(len(series) / 2) if len(series) > 1 else 0)
 
 
-def _head(figure: Figure, series: Mapping[str, _Look], titles: Mapping[str, str], lang: str) -> None:
+def _banded(data: pd.DataFrame) -> bool:
+    """Tell whether any difference has a band; with one replicate none has."""
+    return bool(data["low"].notna().any())
+
+
+def _head(figure: Figure, series: Mapping[str, _Look], titles: Mapping[str, str], lang: str, bands: bool) -> None:
     """Write what the band is and, with several scenarios, which line is which."""
-    _write(figure, 6, 6, text("report.band_short", lang), color=GREY)
+    _write(figure, 6, 6, text(f"report.{'band_short' if bands else 'band_none'}", lang), color=GREY)
     if len(series) == 1:
         return
     marks = [
@@ -656,7 +678,7 @@ def differences_figure(data: pd.DataFrame, lang: str, titles: Mapping[str, str])
     head = _head_height(series)
     panel, wide = 282, WIDTH // columns
     figure = _figure(head + panel * math.ceil(len(measures) / columns))
-    _head(figure, series, titles, lang)
+    _head(figure, series, titles, lang, _banded(data))
     for i, measure in enumerate(measures):
         left, top = wide * (i % columns), head + panel * (i // columns)
         unit = MEASURES[measure].unit
@@ -690,23 +712,23 @@ def differences_alt(data: pd.DataFrame, lang: str, titles: Mapping[str, str]) ->
     said = [text("report.differences_alt", lang)]
     for (measure, scenario), rows in data.groupby(["measure", "scenario"], sort=False):
         last = records(rows[rows["month"] == rows["month"].max()])[0]
-        said.append(_difference_words(last, str(measure), lang, titles[str(scenario)]))
+        said.append(_difference_words(last, str(measure), lang, quoted(titles[str(scenario)], lang)))
     return _say(said)
 
 
 def _difference_words(row: Row, measure: str, lang: str, who: str) -> str:
     unit = MEASURES[measure].unit
-    return text(
-        "report.difference_alt_row",
-        lang,
-        measure=MEASURES[measure].label(lang),
-        who=who,
-        month=month_name(row["month"], lang),
-        estimate=change(row["estimate"], unit, lang),
-        points=points(measure, lang),
-        low=change(row["low"], unit, lang),
-        high=change(row["high"], unit, lang),
-    )
+    said = {
+        "measure": MEASURES[measure].label(lang),
+        "who": who,
+        "month": month_name(row["month"], lang),
+        "estimate": change(row["estimate"], unit, lang),
+        "points": points(measure, lang),
+    }
+    if math.isnan(row["low"]):
+        return text("report.difference_alt_row_single", lang, **said)
+    band = {name: change(row[name], unit, lang) for name in ("low", "high")}
+    return text("report.difference_alt_row", lang, **said, **band)
 
 
 def forest_data(differences: pd.DataFrame) -> pd.DataFrame:
@@ -731,7 +753,8 @@ def forest_figure(data: pd.DataFrame, lang: str, titles: Mapping[str, str]) -> F
             lines.append((group_by, ""))
         lines.append((group_by, group))
     each = 22 + 8 * (len(series) - 1)
-    names = [group_label(by, group, lang) if group else text(f"report.by_{by}", lang) for by, group in lines]
+    several = len(series) > 1
+    names = [group_label(by, group, lang, several) if group else text(f"report.by_{by}", lang) for by, group in lines]
     left = _extent(figure := _figure(100), names, SMALL + 0.5) + 30
     wide = (WIDTH - left) / len(measures)
     labels = [
@@ -741,7 +764,7 @@ def forest_figure(data: pd.DataFrame, lang: str, titles: Mapping[str, str]) -> F
     head = _head_height(series)
     title = 16 * (1 + max(label.count("\n") for label in labels)) + 26
     figure = _figure(head + title + each * len(lines) + 34)
-    _head(figure, series, titles, lang)
+    _head(figure, series, titles, lang, _banded(data))
     for (by, group), name, i in zip(lines, names, range(len(lines)), strict=True):
         heading = not group or by == "all"
         _write(
@@ -784,9 +807,10 @@ def forest_figure(data: pd.DataFrame, lang: str, titles: Mapping[str, str]) -> F
 def forest_alt(data: pd.DataFrame, lang: str, titles: Mapping[str, str]) -> str:
     """Say, for every measure, the difference for all and the groups with the smallest and the largest."""
     said = [text("report.forest_alt", lang)]
+    several = data["scenario"].nunique() > 1
     for (measure, scenario), rows in data.groupby(["measure", "scenario"], sort=False):
         everybody, groups = rows[rows["group_by"] == "all"], rows[rows["group_by"] != "all"]
-        who = titles[str(scenario)]
+        who = quoted(titles[str(scenario)], lang)
         said += [_difference_words(row, str(measure), lang, who) for row in records(everybody)]
         if groups.empty:
             continue
@@ -797,9 +821,9 @@ def forest_alt(data: pd.DataFrame, lang: str, titles: Mapping[str, str]) -> str:
             text(
                 "report.forest_alt_range",
                 lang,
-                lowest=group_label(lowest["group_by"], lowest["group"], lang),
+                lowest=group_label(lowest["group_by"], lowest["group"], lang, several),
                 low=change(lowest["estimate"], unit, lang),
-                highest=group_label(highest["group_by"], highest["group"], lang),
+                highest=group_label(highest["group_by"], highest["group"], lang, several),
                 high=change(highest["estimate"], unit, lang),
             )
         )
@@ -809,11 +833,19 @@ def forest_alt(data: pd.DataFrame, lang: str, titles: Mapping[str, str]) -> str:
 # --- observed against simulated -----------------------------------------------------------------------------
 
 
+_SURE_ENOUGH: Final = 0.005
+"""Computing error below which a simulated share can be held against one printed in whole per cents."""
+
+
 def observed_data(observed: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the first scenario, with ``miss``: simulated minus published."""
-    rows = observed[observed["scenario"] == observed["scenario"].iloc[0]].copy()
-    rows["miss"] = rows["simulated"] - rows["published"]
-    return rows.reset_index(drop=True)
+    """Return the rows of the first scenario, reading a before b, with ``miss``: simulated minus published.
+
+    ``scored`` are those of reading a, and only when all of them are computed well enough to be judged.
+    """
+    rows = observed[observed["scenario"] == observed["scenario"].iloc[0]].sort_values("reading", kind="stable")
+    first = rows["reading"] == "a"
+    scored = first & bool((rows.loc[first, "se"] < _SURE_ENOUGH).all())
+    return rows.assign(miss=rows["simulated"] - rows["published"], scored=scored).reset_index(drop=True)
 
 
 def published(row: Row, lang: str) -> str:
@@ -823,6 +855,21 @@ def published(row: Row, lang: str) -> str:
         lang,
         0 if math.isclose(100 * row["published"], round(100 * row["published"])) else 1,
     )
+
+
+_DOTS: Final = {
+    "inside": (BLUE, BLUE),
+    "outside": (VERMILLION, "white"),
+    "alone": (BLUE, BLUE),
+    "other": (GREY, "white"),
+}
+"""Colour and face of the dot of a simulated share, by what can be said of it."""
+
+
+def _judged(row: Row) -> str:
+    if row["scored"]:
+        return "inside" if row["inside"] else "outside"
+    return "alone" if row["reading"] == "a" else "other"
 
 
 @_drawn
@@ -835,20 +882,15 @@ def observed_figure(data: pd.DataFrame, lang: str) -> Figure:
     left = max(_extent(figure, labels) + 24, 160)
     axes = _axes(figure, left, head, WIDTH - left - 170, sum(heights))
     axes.set_ylim(sum(heights), 0)
+    look: dict[str, Any] = {"marker": "o", "markersize": 6.5, "markeredgewidth": 1.6}
     top = 0.0
     for row, label, height in zip(records(data), labels, heights, strict=True):
         y = top + height / 2
-        colour, face = (BLUE, BLUE) if row["inside"] else (VERMILLION, "white")
+        colour, face = _DOTS[_judged(row)]
         low, high = 100 * row["low"], 100 * row["high"]
         axes.add_patch(Rectangle((low, y - 8), high - low, 16, facecolor="#b9c4c9", edgecolor="#8b989e", lw=0.8))
         axes.plot([100 * row["sim_low"], 100 * row["sim_high"]], [y, y], color=colour, linewidth=1.6)
-        look: dict[str, Any] = {
-            "marker": "o",
-            "markersize": 6.5,
-            "markerfacecolor": face,
-            "markeredgewidth": 1.6,
-        }
-        axes.plot([100 * row["simulated"]], [y], color=colour, **look)
+        axes.plot([100 * row["simulated"]], [y], color=colour, markerfacecolor=face, **look)
         axes.axhline(top, color=RULE, linewidth=0.6, zorder=0)
         _write(figure, 6, head + y, label, va="center")
         _write(figure, WIDTH - 92, head + y, published(row, lang), va="center", ha="right")
@@ -860,17 +902,14 @@ def observed_figure(data: pd.DataFrame, lang: str) -> Figure:
     axes.spines["left"].set_visible(False)
     axes.set_yticks([])
     _value_axis(axes, lang, " %", horizontal=True, most=6)
-    dot: dict[str, Any] = {"marker": "o", "markersize": 6.5, "linewidth": 1.6}
+    keys = [key for key in _DOTS if key in set(map(_judged, records(data)))]
+    dots = [Line2D([], [], color=_DOTS[key][0], markerfacecolor=_DOTS[key][1], linewidth=1.6, **look) for key in keys]
     figure.legend(
-        [
-            Patch(facecolor="#b9c4c9", edgecolor="#8b989e"),
-            Line2D([], [], color=BLUE, **dot),
-            Line2D([], [], color=VERMILLION, markerfacecolor="white", markeredgewidth=1.6, **dot),
-        ],
-        [text(f"report.observed_{key}", lang) for key in ("bar", "inside", "outside")],
+        [Patch(facecolor="#b9c4c9", edgecolor="#8b989e"), *dots],
+        [text(f"report.observed_{key}", lang) for key in ("bar", *keys)],
         loc="upper left",
         bbox_to_anchor=(0, 1),
-        ncols=3,
+        ncols=3 if len(keys) < 3 else 2,
         frameon=False,
         fontsize=SMALL,
         borderaxespad=0.3,
@@ -880,13 +919,15 @@ def observed_figure(data: pd.DataFrame, lang: str) -> Figure:
 
 
 def observed_alt(data: pd.DataFrame, lang: str) -> str:
-    """Say how many targets are met and which one is missed by most."""
-    worst = max(records(data), key=lambda row: abs(row["miss"]))
+    """Say how many targets are met, when that can be judged, and which one is missed by most."""
+    first = data[data["reading"] == "a"]
+    worst = max(records(first), key=lambda row: abs(row["miss"]))
+    said = text("report.observed_alt_hits", lang, inside=int(first["inside"].sum())) if first["scored"].any() else ""
     return text(
         "report.observed_alt",
         lang,
-        targets=len(data),
-        inside=int(data["inside"].sum()),
+        targets=len(first),
+        hits=f" {said}" if said else "",
         worst=worst[f"label_{lang}"],
         published=published(worst, lang),
         simulated=percent(worst["simulated"], lang),
@@ -915,7 +956,7 @@ def queues_figure(data: pd.DataFrame, lang: str, titles: Mapping[str, str], acti
     for row, (scenario, activity) in enumerate(courses):
         rows = data[(data["scenario"] == scenario) & (data["activity"] == activity)].sort_values("month")
         axes = _axes(figure, 56, row * panel + 56, WIDTH - 56 - room, panel - 96)
-        title = f"{activities.get(activity, activity)} ({titles[scenario]})"
+        title = f"{activities[activity]} ({titles[scenario]})"
         _write(figure, 6, row * panel + 6, title, fontsize=11, fontweight="bold")
         _write(figure, 6, row * panel + 28, text("report.points_persons", lang), color=GREY)
         x = [_ordinal(month) for month in rows["month"]]
@@ -945,8 +986,8 @@ def queues_alt(data: pd.DataFrame, lang: str, titles: Mapping[str, str], activit
             text(
                 "report.queues_alt_course",
                 lang,
-                activity=activities.get(str(activity), str(activity)),
-                scenario=titles[str(scenario)],
+                activity=activities[str(activity)],
+                scenario=quoted(titles[str(scenario)], lang),
                 month=month_name(last["month"], lang),
                 places=number(last["places"], lang, 1),
                 enrolled=number(last["enrolled"], lang, 1),

@@ -23,10 +23,10 @@ from markupsafe import Markup
 from . import plots
 from .errors import Problem, ResultError
 from .locale import month_name, number, percent, text
-from .measures import MEASURES
+from .measures import COHORTS, MEASURES
 from .parameters import GRADES, UNITS
 from .results import DIGITS, read_manifest, write_atomically
-from .sources import ASSUMPTION, source_of
+from .sources import ASSUMPTION, flow_targets, source_of
 
 _TEMPLATE: Final = Path(__file__).parent / "locale" / "report.html"
 _TEXTS: Final = dict.fromkeys(
@@ -46,7 +46,18 @@ _TEXTS: Final = dict.fromkeys(
     str,
 )
 """Columns that are text even when they look like numbers."""
-_LIMITS: Final = ("displacement", "moving", "ageing", "long_run", "effect", "parameters", "alone")
+_LIMITS: Final = ("displacement", "moving", "ageing", "once", "long_run", "effect", "parameters", "alone")
+_TEST: Final = "cash_benefit_cohorts_2011"
+"""The shipped scenario that can be held against the published shares."""
+_FULL: Final = 0.9
+"""Share of the places in use below which the places are not what holds an activity back."""
+_COURSE: Final = ["scenario", "activity"]
+_RUN: Final = [*_COURSE, "draw", "replicate"]
+_STEPS: Final = {
+    "table_queues_before": ("referred", "declined", "gave_up", "left_queue", "waiting", "started"),
+    "table_queues_after": ("started", "completed", "dropped_out", "left_target_group", "closed", "enrolled"),
+}
+"""The two halves of a course: the first of each is the sum of the others."""
 
 Cell = str | tuple[str, str]
 """What stands in a table: words, or words with smaller words below."""
@@ -75,6 +86,66 @@ class Figure:
     caption: str
     table: Table
     open: bool = False
+
+
+def computing_error(se: float, replicates: int) -> float:
+    """Return half the 95 % interval of a mean over replicates (Student's t); NaN for a single replicate."""
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, replicates - 1) * se) if replicates > 1 else math.nan
+
+
+def occupancy(queues: pd.DataFrame) -> pd.DataFrame:
+    """Return, by scenario and activity item, the mean over the months with places, and ``left``: waiting at the end.
+
+    The mean is of ``places``, ``enrolled`` and ``waiting``; all three are 0 where there were never any places.
+    """
+    months = queues[queues["places"] > 0].groupby(_COURSE, sort=False)[["places", "enrolled", "waiting"]].mean()
+    left = course_totals(queues)["waiting"].rename("left")
+    return months.reindex(left.index, fill_value=0.0).join(left).reset_index()
+
+
+def occupancy_words(row: plots.Row, lang: str, activity: str, scenario: str) -> str:
+    """Say of one row of ``occupancy`` how many places were in use, and whether it is places that are short."""
+    if not row["places"]:
+        return text("report.occupancy_none", lang, activity=activity, scenario=scenario)
+    filled, places = number(row["enrolled"], lang, 1), number(row["places"], lang)
+    said = text("report.occupancy", lang, activity=activity, scenario=scenario, filled=filled, places=places)
+    idle = row["enrolled"] < _FULL * row["places"] and row["waiting"] < 1
+    return f"{said} {text('report.occupancy_idle', lang)}" if idle else said
+
+
+def course_totals(queues: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean flows over the whole run and the stocks at its end, by scenario and activity item."""
+    how = {step: "last" if step in ("waiting", "enrolled") else "sum" for steps in _STEPS.values() for step in steps}
+    runs = queues.sort_values("month", kind="stable").groupby(_RUN, sort=False).agg(how)
+    return runs.groupby(_COURSE, sort=False).mean()
+
+
+def pairing_words(proof: Mapping[str, Any], names: Mapping[str, str], lang: str) -> str:
+    """Say how many residents each scenario touches in a replicate, and that the others' lives are checked and equal."""
+    pairs = pd.DataFrame(proof["pairs"])
+    touched = [
+        _mean(mean, lang) + (f" ({names[str(scenario)]})" if pairs["scenario"].nunique() > 1 else "")
+        for scenario, mean in pairs.groupby("scenario", sort=False)["touched"].mean().items()
+    ]
+    return text(
+        "report.pairing_same" if pairs["replicate"].nunique() > 1 else "report.pairing_same_single",
+        lang,
+        touched=listed(touched, lang),
+        residents=number(pairs["touched"].iloc[0] + pairs["untouched"].iloc[0], lang),
+        pairs=number(len(pairs), lang),
+    )
+
+
+def listed(names: Sequence[str], lang: str) -> str:
+    """Write names as a list in words, ``a, b and c``."""
+    return f" {text('report.and', lang)} ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+
+
+def _mean(value: float, lang: str) -> str:
+    """Write a mean number of persons, with a decimal when it is small and not whole."""
+    return number(value, lang, 0 if value >= 10 or float(value).is_integer() else 1)
 
 
 def write_report(folder: Path, lang: str) -> Path:
@@ -113,6 +184,8 @@ class _Report:
         self.base: str = self.manifest["against"] if self.compares else self.scenarios[0]["id"]
         self.others = [id for id in self.titles if id != self.base]
         self.activities = plots.activity_labels(self.manifest, lang)
+        self.quoted = {id: plots.quoted(title, lang) for id, title in self.titles.items()}
+        self.single = self.manifest["replicates"] == 1
 
     def t(self, key: str, **values: object) -> str:
         """Return a text of the report in its language."""
@@ -125,8 +198,9 @@ class _Report:
         """Return a text with ``values`` that may be markup; everything else is escaped."""
         return Markup(self.t(key)).format(**values)
 
-    def _listed(self, names: Sequence[str]) -> str:
-        return f" {self.t('and')} ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+    def _titles(self, ids: Iterable[str]) -> str:
+        """Return the quoted titles of scenarios as a list in words."""
+        return listed([self.quoted[id] for id in ids], self.lang)
 
     # --- files ----------------------------------------------------------------------------------------------
 
@@ -169,6 +243,18 @@ class _Report:
         frame = self._csv("assumptions.csv", "id", "label_da", "label_en", "value", "low", "high", "grade", "source")
         return None if frame is None else frame.fillna({"note_da": "", "note_en": "", "source": ""})
 
+    @cached_property
+    def proof(self) -> dict[str, Any] | None:
+        """The proof of the pairing."""
+        path = self.folder / "pairing.json"
+        if not path.is_file():
+            return None
+        try:
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ResultError([Problem("unreadable", values={"path": path, "reason": error})]) from error
+        return found
+
     # --- head -----------------------------------------------------------------------------------------------
 
     @property
@@ -176,8 +262,7 @@ class _Report:
         """The page's title."""
         if not self.compares:
             return self.titles[self.base]
-        others = self._listed([self.titles[id] for id in self.others])
-        return self.t("title_compare", scenario=others, base=self.titles[self.base])
+        return self.t("title_compare", scenario=self._titles(self.others), base=self.quoted[self.base])
 
     @property
     def headlines(self) -> list[tuple[Markup, str]]:
@@ -196,15 +281,17 @@ class _Report:
             for measure in ("employed", "cash_benefit", "leisure_job_26h"):
                 if measure in found:
                     row = found[measure]
-                    low, high = (plots.amount(row[name], "share", self.lang) for name in ("p5", "p95"))
                     sentence = self._rich(
                         "headline_level",
                         month=self._month(row["month"]),
                         measure=MEASURES[measure].label(self.lang),
                         value=Markup("<strong>{}</strong>").format(plots.amount(row["mean"], "share", self.lang)),
                     )
-                    population = MEASURES[measure].population(self.lang)
-                    lines.append((sentence, self.t("headline_level_band", population=population, low=low, high=high)))
+                    words = [self.t("headline_among", population=MEASURES[measure].population(self.lang))]
+                    if not self.single:
+                        low, high = (plots.amount(row[name], "share", self.lang) for name in ("p5", "p95"))
+                        words.append(self.t("headline_level_band", low=low, high=high))
+                    lines.append((sentence, _joined(*words)))
         return lines
 
     @staticmethod
@@ -214,10 +301,7 @@ class _Report:
 
     @staticmethod
     def _error(row: plots.Row) -> float:
-        """Return half the 95 % interval of the computing error of a mean (Student's t, replicates - 1)."""
-        from scipy.stats import t
-
-        return float(t.ppf(0.975, row["replicates"] - 1) * row["se"]) if row["replicates"] > 1 else math.nan
+        return computing_error(row["se"], row["replicates"])
 
     def _shows(self, row: plots.Row) -> bool:
         """Tell whether the computing error leaves zero out."""
@@ -225,15 +309,49 @@ class _Report:
 
     def _differences_headlines(self, scenario: str, differences: pd.DataFrame) -> list[tuple[Markup, str]]:
         mine = differences[differences["scenario"] == scenario]
-        names = {"scenario": self.titles[scenario], "base": self.titles[self.base]}
+        names = {"scenario": self.quoted[scenario], "base": self.quoted[self.base]}
         last = {row["measure"]: row for row in plots.records(self._last(mine[mine["group_by"] == "all"]))}
         chosen = plots.headline_measures(mine)
         if not any(last[measure]["estimate"] or last[measure]["se"] > 0 for measure in chosen):
-            return [(self._rich("headline_same", **names), "")]
+            return [self._quiet_line(scenario, mine, names)]
+        if all(math.isnan(self._error(last[measure])) for measure in chosen):
+            return [(self._rich("headline_single", **names), "")]
         shown = [measure for measure in chosen if self._shows(last[measure])]
         hidden = [m for m in chosen if m not in shown and (m == "leisure_job_26h" or not shown)]
         lines = [self._shown_line(measure, last[measure], mine, names) for measure in shown[:3]]
         return lines + [self._hidden_line(measure, last[measure], names) for measure in hidden[:2]]
+
+    def _quiet_line(self, scenario: str, mine: pd.DataFrame, names: Mapping[str, str]) -> tuple[Markup, str]:
+        """Say what happened when none of the chosen measures differs at its end."""
+        pairs = pd.DataFrame(self.proof["pairs"]) if self.proof else pd.DataFrame(columns=["scenario", "touched"])
+        touched = pairs.loc[pairs["scenario"] == scenario, "touched"]
+        differs = mine[["estimate", "se", "low", "high"]].fillna(0).ne(0).any(axis=1)
+        if len(touched) and not touched.any() and not differs.any():
+            return self._rich("headline_same", **names), ""
+        why = []
+        if touched.any():
+            residents = number(self.scenarios[0]["population"]["residents"], self.lang)
+            why.append(self.t("headline_touched", touched=_mean(touched.mean(), self.lang), residents=residents))
+        if differs[mine["measure"] != "never_served"].any():
+            why.append(self.t("headline_earlier"))
+        queue = self._last(mine[(mine["measure"] == "never_served") & (mine["group_by"] == "all")])
+        why += [
+            self.t("headline_queue", persons=plots.change(row["estimate"], "persons", self.lang))
+            for row in plots.records(queue)
+            if row["estimate"]
+        ]
+        return self._rich("headline_quiet", **names), _joined(*why, self._leisure_note(scenario, mine))
+
+    def _leisure_note(self, scenario: str, mine: pd.DataFrame) -> str:
+        """Say when the leisure-job measure has no month in which the scenario's activities could be seen."""
+        plans = {one["id"]: one["activities"] for one in self.scenarios}
+        starts = [item["start"] for item in plans[scenario] if item not in plans[self.base]]
+        months = mine.loc[mine["measure"] == "leisure_job_26h", "month"]
+        if not starts or (len(months) and months.max() >= min(starts)):
+            return ""
+        measure = MEASURES["leisure_job_26h"].label(self.lang)
+        last = self.t("december_last", month=self._month(months.max())) if len(months) else self.t("december_none")
+        return self.t("headline_december", measure=measure, last=last)
 
     def _words(self, measure: str, row: plots.Row) -> dict[str, str]:
         """Return what every sentence on a difference says."""
@@ -267,6 +385,8 @@ class _Report:
             self.t("headline_band", **words),
             self.t("headline_sure", **words, error=error, above=percent(row["p_above_zero"], self.lang, 0)),
         ]
+        if len(self.others) > 1:
+            return sentence, " ".join(after)
         taking = mine[(mine["group_by"] == "participant") & (mine["group"] == "yes") & (mine["measure"] == measure)]
         for part in plots.records(taking[taking["month"] == row["month"]]):
             if self._shows(part):
@@ -278,8 +398,6 @@ class _Report:
         words = self._words(measure, row)
         sentence = self._rich("headline_hidden", **names, **words)
         error = self._error(row)
-        if math.isnan(error):
-            return sentence, self.t("headline_single")
         why = self.t(
             "headline_hidden_why",
             **{key: words[key] for key in ("estimate", "points", "population")},
@@ -297,8 +415,7 @@ class _Report:
     @property
     def estimand(self) -> str:
         """Say exactly which difference is shown."""
-        names = self._listed([self.titles[id] for id in self.others])
-        return self.t("estimand", scenario=names, base=self.titles[self.base])
+        return self.t("estimand", base=self.quoted[self.base])
 
     @property
     def caveat(self) -> str:
@@ -384,9 +501,24 @@ class _Report:
         unit = MEASURES[row["measure"]].unit
         if math.isnan(row["estimate"]):
             return "–"
-        mark = "" if self._shows(row) or not (row["estimate"] or row["se"]) else "°"
+        written = plots.change(row["estimate"], unit, self.lang)
+        if math.isnan(row["se"]):
+            return written
+        sure = self._shows(row) or not (row["estimate"] or row["se"]) or row["measure"] in self._nobody_in_base
         low, high = (plots.change(row[name], unit, self.lang) for name in ("low", "high"))
-        return plots.change(row["estimate"], unit, self.lang) + mark, self.t("to", low=low, high=high)
+        return written + ("" if sure else "°"), self.t("to", low=low, high=high)
+
+    @cached_property
+    def _nobody_in_base(self) -> frozenset[str]:
+        """Counts of persons that are 0 throughout the base: any of them in a scenario is a difference."""
+        if self.outcomes is None:
+            return frozenset()
+        most = self.outcomes[self.outcomes["scenario"] == self.base].groupby("measure")["mean"].max()
+        return frozenset(str(key) for key in most.index[most == 0] if MEASURES[str(key)].unit == "persons")
+
+    @property
+    def _mark_note(self) -> str:
+        return "" if self.single else self.t("table_mark")
 
     def _usual(self, rows: pd.DataFrame) -> str:
         """Return whom most of the measures in ``rows`` count."""
@@ -418,12 +550,13 @@ class _Report:
             for measure, of in kept.groupby("measure", sort=False):
                 at = {row["month"]: self._difference_cell(row) for row in plots.records(of)}
                 body.append([self._measure_cell(str(measure), usual), *(at.get(month, "–") for month in months)])
-            caption = self.t("table_differences", base=self.titles[self.base], scenario=self.titles[str(scenario)])
+            caption = self.t("table_differences", base=self.quoted[self.base], scenario=self.quoted[str(scenario)])
             columns = [self.t("measure"), *(self._month(month) for month in months)]
-            note = [self.t("table_differences_note"), self.t("table_mark"), self.t("usual", population=usual)]
+            note = [self.t("table_differences_note"), "" if self.single else self.t("table_luck"), self._mark_note]
+            note.append(self.t("usual", population=usual))
             if same:
                 names = ", ".join(MEASURES[measure].label(self.lang) for measure in same)
-                note.append(self.t("table_same", base=self.titles[self.base], measures=names))
+                note.append(self.t("table_same", base=self.quoted[self.base], measures=names))
             tables.append(Table(caption, columns, [("", body)], _joined(*note)))
         return tables
 
@@ -445,21 +578,22 @@ class _Report:
             body = [
                 (
                     self._month(row["month"]),
-                    *_split(self._difference_cell(row)),
+                    *_split(self._difference_cell(row))[: 1 if self.single else 2],
                     plots.points(str(measure), self.lang),
                 )
                 for row in plots.records(rows[rows["month"].isin(self._milestones(rows["month"]))])
             ]
             bodies.append((heading, body))
-        columns = [self.t(key) for key in ("month", "difference", "luck_band", "unit")]
-        caption = self.t("differences_caption", base=self.titles[self.base])
+        keys = ("month", "difference", *(() if self.single else ("luck_band",)), "unit")
+        columns = [self.t(key) for key in keys]
+        caption = self.t("differences_caption", base=self.quoted[self.base])
         return self._figure(
             "differences",
             plots.differences_figure(data, self.lang, self.titles),
             plots.differences_alt(data, self.lang, self.titles),
             data,
-            f"{caption} {self.t('band_long')}",
-            Table(self.t("numbers_behind"), columns, bodies, self.t("table_mark")),
+            _joined(caption, "" if self.single else self.t("band_long")),
+            Table(self.t("numbers_behind"), columns, bodies, self._mark_note),
         )
 
     @cached_property
@@ -475,7 +609,7 @@ class _Report:
             cells = {(row["group"], row["measure"]): self._difference_cell(row) for row in plots.records(rows)}
             body = [
                 [
-                    plots.group_label(str(group_by), group, self.lang),
+                    plots.group_label(str(group_by), group, self.lang, len(self.others) > 1),
                     *(cells.get((group, measure), "–") for measure in measures),
                 ]
                 for group in dict.fromkeys(rows["group"])
@@ -490,15 +624,14 @@ class _Report:
                 for m in measures
             ),
         ]
-        names = self._listed([self.titles[id] for id in self.others])
-        caption = self.t("table_groups", base=self.titles[self.base], scenario=names)
+        caption = self.t("table_groups", base=self.quoted[self.base], scenario=self._titles(self.others))
         return self._figure(
             "forest",
             plots.forest_figure(data, self.lang, self.titles),
             plots.forest_alt(data, self.lang, self.titles),
             data,
-            self.t("groups_caption", base=self.titles[self.base]),
-            Table(caption, columns, bodies, self.t("table_mark")),
+            self.t("groups_caption", base=self.quoted[self.base]),
+            Table(caption, columns, bodies, self._mark_note),
             open=True,
         )
 
@@ -521,7 +654,7 @@ class _Report:
             cells: dict[str, Cell] = {
                 row["column"]: (
                     plots.amount(row["mean"], unit, self.lang),
-                    self._range(row["p5"], row["p95"], unit),
+                    "" if self.single else self._range(row["p5"], row["p95"], unit),
                 )
                 for row in plots.records(rows)
                 if not math.isnan(row["mean"])
@@ -530,11 +663,14 @@ class _Report:
             if self.compares and rows["month"].max() < frame["month"].max():
                 cell = _split(cell)[0], _joined(_split(cell)[1], self._month(rows["month"].max()))
             body.append([cell, *(cells.get(column, "–") for column in columns)])
-        note = _joined(self.t("table_levels_note"), self.t("usual", population=usual))
+        band = "" if self.single else self.t("table_levels_band")
+        note = _joined(self.t("table_levels_note"), band, self.t("usual", population=usual))
         return Table(self.t("table_levels"), [self.t("measure"), *columns.values()], [("", body)], note)
 
     def _range(self, low: float, high: float, unit: str) -> str:
-        """Write an interval of levels, with the unit once."""
+        """Write an interval of levels, with the unit once; a dash where there is none."""
+        if math.isnan(low):
+            return "–"
         first = number(100 * low, self.lang, 1) if unit == "share" else plots.amount(low, unit, self.lang)
         return self.t("to", low=first, high=plots.amount(high, unit, self.lang))
 
@@ -566,7 +702,7 @@ class _Report:
             plots.states_figure(data, self.lang, self.titles),
             plots.states_alt(data, self.lang, self.titles),
             data,
-            _joined(self.t("states_caption"), self.t("states_same", base=self.titles[self.base]) if same else ""),
+            _joined(self.t("states_caption"), self.t("states_same", base=self.quoted[self.base]) if same else ""),
             Table(
                 self.t("numbers_behind"),
                 [self.t("month"), *(plots.part_label(part, self.lang) for part in parts)],
@@ -575,12 +711,16 @@ class _Report:
         )
 
     @cached_property
+    def flows(self) -> pd.DataFrame | None:
+        """Persons of the cohorts by group at start, in the middle and at the end."""
+        return self._csv("flows.csv", "scenario", "cohort", "month_0", "group_0", "group_1", "group_2", "persons")
+
+    @cached_property
     def path_figures(self) -> list[Figure]:
         """The cohorts' paths: the base's, and those of scenarios that differ from it."""
-        frame = self._csv("flows.csv", "scenario", "cohort", "month_0", "group_0", "group_1", "group_2", "persons")
-        if frame is None:
+        if self.flows is None:
             return []
-        data = plots.flows_data(frame)
+        data = plots.flows_data(self.flows)
         paths = ["cohort", "group_0", "group_1", "group_2"]
         shares = {
             str(id): rows.set_index(paths)["share"].mul(100).round(1)
@@ -588,13 +728,13 @@ class _Report:
         }
         base = self.base if self.base in shares else next(iter(shares))
         differ = [id for id in shares if id != base and (shares[id].sub(shares[base], fill_value=0) != 0).any()]
-        alike = [self.titles[id] for id in shares if id != base and id not in differ]
+        alike = [id for id in shares if id != base and id not in differ]
         figures = []
         for id in [base, *differ]:
             rows = data[data["scenario"] == id]
-            words = [f"{self.titles[id]}." if differ else "", self.t("paths_caption")]
+            words = [f"{self.quoted[id]}." if differ else "", self.t("paths_caption")]
             if id == base and alike:
-                words.append(self.t("paths_same", scenario=self._listed(alike)))
+                words.append(self.t("paths_same", scenario=self._titles(alike)))
             figures.append(
                 self._figure(
                     "flows" if id == base else f"flows-{id}",
@@ -627,8 +767,8 @@ class _Report:
     @cached_property
     def queues(self) -> pd.DataFrame | None:
         """Monthly stocks and flows of every activity."""
-        frame = self._csv("queues.csv", "scenario", "activity", "month", "places", "enrolled", "waiting", "referred")
-        return frame
+        steps = dict.fromkeys(step for steps in _STEPS.values() for step in steps)
+        return self._csv("queues.csv", *_RUN, "month", "places", *steps)
 
     @cached_property
     def queue_figure(self) -> Figure | None:
@@ -662,21 +802,27 @@ class _Report:
         """How many were referred, began, completed and left, over the whole run."""
         if self.queues is None:
             return None
-        flows = ["referred", "declined", "started", "completed", "dropped_out", "gave_up"]
-        each = ["scenario", "activity"]
-        runs = self.queues.groupby([*each, "draw", "replicate"], sort=False)[flows].sum()
-        totals = runs.groupby(each, sort=False).mean()
-        last = self.queues[self.queues["month"] == self.queues["month"].max()]
-        stocks = last.groupby(each, sort=False)[["enrolled", "waiting"]].mean()
-        body: list[Sequence[Cell]] = [
-            [
-                (self.activities[row["activity"]], self.titles[row["scenario"]]),
-                *(number(row[name], self.lang, 1) for name in (*flows, "enrolled", "waiting")),
-            ]
-            for row in plots.records(totals.join(stocks).reset_index())
+        totals = course_totals(self.queues)
+        courses = [(str(scenario), str(activity)) for scenario, activity in totals.index]
+        bodies = [
+            (
+                self.t(heading),
+                [[self.t(f"course_{step}"), *(number(mean, self.lang, 1) for mean in totals[step])] for step in steps],
+            )
+            for heading, steps in _STEPS.items()
         ]
-        columns = [self.t(key) for key in ("activity", *flows, "still", "waiting_still")]
-        return Table(self.t("table_queues"), columns, [("", body)])
+        columns = [f"{self.activities[activity]}: {self.titles[scenario]}" for scenario, activity in courses]
+        return Table(self.t("table_queues"), [self.t("course_step"), *columns], bodies, self.t("table_queues_note"))
+
+    @property
+    def occupancy(self) -> list[str]:
+        """Say of every activity how many of its places were in use."""
+        if self.queues is None:
+            return []
+        return [
+            occupancy_words(row, self.lang, self.activities[row["activity"]], self.quoted[row["scenario"]])
+            for row in plots.records(occupancy(self.queues))
+        ]
 
     @property
     def never_served(self) -> list[str]:
@@ -687,8 +833,8 @@ class _Report:
         rows = rows[(rows["measure"] == "never_served") & rows["scenario"].isin(set(self.queues["scenario"]))]
         return [
             self.t(
-                "never_served",
-                scenario=self.titles[row["scenario"]],
+                "never_served_single" if self.single else "never_served",
+                scenario=self.quoted[row["scenario"]],
                 persons=number(row["mean"], self.lang, 1),
                 low=number(row["p5"], self.lang, 1),
                 high=number(row["p95"], self.lang, 1),
@@ -701,25 +847,46 @@ class _Report:
     @cached_property
     def observed(self) -> pd.DataFrame | None:
         """Published and simulated numbers of the base."""
-        needed = ("target", "published", "low", "high", "simulated", "sim_low", "sim_high", "reading")
+        needed = ("target", "published", "low", "high", "simulated", "sim_low", "sim_high", "se", "reading")
         frame = self._csv("observed.csv", *needed)
         return None if frame is None else plots.observed_data(frame)
 
     @property
     def observed_sentence(self) -> str:
-        """Count the targets that are met."""
+        """Count the targets that are met, or say why that cannot be judged."""
         if self.observed is None:
             return ""
-        figure = self.observed[self.observed["reading"] == "a"]
-        miss = figure["miss"].abs().round(9)
+        scored = self.observed[self.observed["scored"]]
+        if scored.empty:
+            return self._too_small(self.observed["scenario"].iloc[0])
+        miss = scored["miss"].abs().round(9)
         return self.t(
             "observed_sentence",
-            targets=len(figure),
-            inside=int(figure["inside"].sum()),
+            targets=len(scored),
+            inside=int(scored["inside"].sum()),
             one=int((miss <= 0.01).sum()),
             two=int((miss <= 0.02).sum()),
-            scenario=self.titles[self.observed["scenario"].iloc[0]],
+            scenario=self.quoted[scored["scenario"].iloc[0]],
         )
+
+    def _too_small(self, scenario: str) -> str:
+        """Say that the shares are computed too loosely to be judged, and what run can be."""
+        recipe = {one["id"]: one["population"]["recipe"] for one in self.scenarios}[scenario]
+        if recipe == "cohorts_2011":
+            return self.t("observed_few")
+        sizes = [""]
+        if self.flows is not None:
+            mine = self.flows[self.flows["scenario"] == scenario]
+            persons = mine.groupby("cohort")["persons"].sum()
+            counted = [
+                self.t(
+                    "observed_size", persons=_mean(persons[cohort], self.lang), cohort=self.t(f"group_cohort_{cohort}")
+                )
+                for cohort in COHORTS
+                if cohort in persons
+            ]
+            sizes = [self.t("observed_sizes", sizes=listed(counted, self.lang))]
+        return _joined(self.t("observed_small"), *sizes, self.t("observed_test", test=_TEST))
 
     @cached_property
     def observed_figure(self) -> Figure | None:
@@ -727,32 +894,38 @@ class _Report:
         if self.observed is None:
             return None
         data = self.observed
-        body = [
-            [
+        judged = bool(data["scored"].any())
+        body = []
+        for row in plots.records(data):
+            cells = [
                 row[f"label_{self.lang}"],
                 plots.published(row, self.lang),
                 percent(row["simulated"], self.lang),
-                self._range(row["sim_low"], row["sim_high"], "share"),
+                *([] if self.single else [self._range(row["sim_low"], row["sim_high"], "share")]),
                 plots.change(row["miss"], "share", self.lang),
-                self.t("yes" if row["inside"] else "no"),
             ]
-            for row in plots.records(data)
+            verdict = self.t("yes" if row["inside"] else "no") if row["scored"] else self.t("not_scored")
+            body.append([*cells, verdict] if judged else cells)
+        spread = [] if self.single else ["observed_spread"]
+        keys = ["observed_target", "published", "simulated", *spread, "observed_miss"]
+        rests = int(data["target"].isin([target.id for target in flow_targets() if target.remainder]).sum())
+        words = [
+            self.t("observed_caption"),
+            "" if self.single else self.t("observed_line"),
+            self.t("observed_rests", rests=rests) if rests else "",
+            self.t("observed_others") if (data["reading"] != "a").any() else "",
         ]
-        keys = (
-            "observed_target",
-            "published",
-            "simulated",
-            "observed_spread",
-            "observed_miss",
-            "observed_within",
-        )
         return self._figure(
             "observed",
             plots.observed_figure(data, self.lang),
             plots.observed_alt(data, self.lang),
             data,
-            self.t("observed_caption"),
-            Table(self.t("numbers_behind"), [self.t(key) for key in keys], [("", body)]),
+            _joined(*words),
+            Table(
+                self.t("numbers_behind"),
+                [self.t(key) for key in ([*keys, "observed_within"] if judged else keys)],
+                [("", body)],
+            ),
         )
 
     # --- how sure -------------------------------------------------------------------------------------------
@@ -803,17 +976,17 @@ class _Report:
     @property
     def pairing(self) -> tuple[str, bool]:
         """Say whether untouched residents have identical lives, and whether all is well."""
-        path = self.folder / "pairing.json"
-        if not path.is_file():
+        if self.proof is None:
             return "", True
-        try:
-            proof = json.loads(path.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ResultError([Problem("unreadable", values={"path": path, "reason": error})]) from error
-        same = bool(proof["untouched_identical"])
-        counts = {key: number(proof[key], self.lang) for key in ("touched", "untouched")}
-        pairs = number(len(proof["pairs"]), self.lang)
-        return self.t("pairing_same" if same else "pairing_broken", pairs=pairs, **counts), same
+        if self.proof["untouched_identical"]:
+            return pairing_words(self.proof, self.quoted, self.lang), True
+        counts = {key: number(self.proof[key], self.lang) for key in ("touched", "untouched")}
+        return self.t("pairing_broken", **counts), False
+
+    @property
+    def intervals(self) -> str:
+        """Say what the two kinds of interval of a comparison are."""
+        return self.t("intervals") if self.compares and self.differences is not None and not self.single else ""
 
     @property
     def limits(self) -> list[str]:

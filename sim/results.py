@@ -26,6 +26,9 @@ MANIFEST = "manifest.json"
 DIGITS = "%.10g"
 """How numbers are written in CSV files."""
 
+ONLY_FITTED_WITH = frozenset({"control_age_sd"})
+"""Parameters that the calibration reads and a run does not."""
+
 FILES: Mapping[str, str] = {
     "outcomes": "outcomes.parquet",
     "summary": "outcomes.csv",
@@ -79,6 +82,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "dropped_out",
         "gave_up",
         "declined",
+        "left_queue",
+        "left_target_group",
+        "closed",
     ),
     "costs": ("scenario", "activity", "draw", "replicate", "year", "payer", "item", "amount_dkk", "price_year"),
     "flows": ("scenario", "cohort", "month_0", "month_1", "month_2", "group_0", "group_1", "group_2", "persons"),
@@ -224,30 +230,34 @@ def reported_months(months: list[str]) -> list[str]:
 
 
 def spread_limits(mean: np.ndarray, sd: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the limits that hold 95 % of areas, luck alone: mean ± t(.975, n - 1) · sd; NaN for a single replicate."""
+    """Return the limits that hold one more area with 95 % chance, luck alone; NaN for a single replicate.
+
+    The prediction interval of normal luck: mean ± t(.975, n - 1) · sd · √(1 + 1/n).
+    """
     from scipy.stats import t
 
-    width = np.where(n > 1, t.ppf(0.975, np.maximum(n - 1, 1)) * sd, np.nan)
+    width = np.where(n > 1, t.ppf(0.975, np.maximum(n - 1, 1)) * sd * np.sqrt(1 + 1 / np.maximum(n, 1)), np.nan)
     return mean - width, mean + width
 
 
 def assumptions(scenarios: Sequence[Scenario]) -> pd.DataFrame:
     """Return every parameter ``scenarios`` use, with its card; what a scenario sets is an assumption of its author."""
     parameters = ParameterSet.read(scenarios[0].parameters)
-    rows = [_card(p, p.id, "model", None) for p in parameters.values()]
-    seen = set()
+    rows = [{**_card(p, p.id, None), "used_by": "model"} for p in parameters.values() if p.id not in ONLY_FITTED_WITH]
+    users: dict[tuple[str, float], list[str]] = {}
+    cards: dict[tuple[str, float], dict[str, Any]] = {}
     for scenario in scenarios:
         for item in scenario.activities:
             for id, card in catalogue()[item.activity].parameters.items():
-                set_here = item.values[id] if item.values[id] != card.value else None
-                row = _card(card, f"{item.activity}.{id}", item.id, set_here)
-                if tuple(row.values()) not in seen:
-                    seen.add(tuple(row.values()))
-                    rows.append(row)
-    return pd.DataFrame(rows)
+                value = item.values[id]
+                key = (f"{item.activity}.{id}", value)
+                cards[key] = _card(card, key[0], value if value != card.value else None)
+                if item.id not in users.setdefault(key, []):
+                    users[key].append(item.id)
+    return pd.DataFrame([*rows, *({**card, "used_by": ", ".join(users[key])} for key, card in cards.items())])
 
 
-def _card(card: Parameter, id: str, used_by: str, set_here: float | None) -> dict[str, Any]:
+def _card(card: Parameter, id: str, set_here: float | None) -> dict[str, Any]:
     low, high = card.range
     return {
         "id": id,
@@ -262,7 +272,6 @@ def _card(card: Parameter, id: str, used_by: str, set_here: float | None) -> dic
         "date": card.date,
         "note_da": card.note_da if set_here is None else f"sat i scenariet; kortet siger {card.value:g}",
         "note_en": card.note_en if set_here is None else f"set in the scenario; the card says {card.value:g}",
-        "used_by": used_by,
     }
 
 
@@ -276,7 +285,8 @@ def observed(summary: pd.DataFrame) -> pd.DataFrame:
             if key not in at.index:
                 continue
             found = at.loc[key, :]
-            low, high = spread_limits(*(np.atleast_1d(found[c]) for c in ("mean", "sd", "replicates")))
+            limits = spread_limits(*(np.atleast_1d(found[c]) for c in ("mean", "sd", "replicates")))
+            low, high = (np.clip(limit, 0, 1) for limit in limits)
             measure = MEASURES[target.measure]
             rows.append(
                 {
@@ -287,6 +297,7 @@ def observed(summary: pd.DataFrame) -> pd.DataFrame:
                     "simulated": found["mean"],
                     "sim_low": low[0],
                     "sim_high": high[0],
+                    "se": found["sd"] / np.sqrt(found["replicates"]),
                     "scenario": scenario,
                     "reading": target.reading,
                     "label_da": f"{_COHORT_LABELS[target.group][0]} → {measure.label_da}, {target.month[:4]}"
@@ -296,7 +307,7 @@ def observed(summary: pd.DataFrame) -> pd.DataFrame:
                     "inside": bool(target.low - 1e-9 <= found["mean"] <= target.high + 1e-9),
                 }
             )
-    columns = ["target", "published", "low", "high", "simulated", "sim_low", "sim_high", "scenario"]
+    columns = ["target", "published", "low", "high", "simulated", "sim_low", "sim_high", "se", "scenario"]
     return pd.DataFrame(rows, columns=[*columns, "reading", "label_da", "label_en", "inside"])
 
 

@@ -206,8 +206,10 @@ def _item_rows(plan: Mapping[str, Any], item: Node) -> list[tuple[str, object, s
     cards = catalogue()[plan["activity"]].parameters
     rows: list[tuple[str, object, str]] = []
     for key, value in plan.items():
-        graded = f" ({cards[key].grade})" if key in cards else ""
-        rows.append((f"activities[{plan['id']}].{key}", value, item.map[key].place + graded))
+        place = item.map[key].place
+        if key in cards:
+            place += f" ({cards[key].grade if value == cards[key].value else 'D'})"
+        rows.append((f"activities[{plan['id']}].{key}", value, place))
     return rows
 
 

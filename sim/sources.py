@@ -113,6 +113,11 @@ class Target:
     remainder: bool = False
     reading: str = "a"
 
+    @property
+    def centre(self) -> float:
+        """Middle of what the rounding leaves open: .0525 for "a good 5"."""
+        return (self.low + self.high) / 2
+
 
 _BENEFIT = {
     "cash_benefit_job_ready": "job_ready",

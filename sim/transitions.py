@@ -14,7 +14,7 @@ import numpy as np
 
 from .engine.streams import threshold
 from .parameters import ParameterSet
-from .states import AGE_CLASSES, CODE, MOVES, ORIGINS, PHASE_CODE, PHASES, SEXES
+from .states import AGE_CLASSES, CODE, MOVES, ORIGINS, PHASE_CODE, PHASES, SEXES, STATES
 
 N_STRATA = len(AGE_CLASSES) * len(SEXES) * len(ORIGINS)
 """A stratum is (age class, sex, origin); code = (age class · 2 + sex) · 3 + origin."""
@@ -27,6 +27,18 @@ CELLS: tuple[tuple[int, int], ...] = tuple(
 FIRST_CELL = np.array([CELLS.index((phase, 0)) for phase in range(len(PHASES))], dtype=np.uint16)
 PHASE_STATE = np.array([CODE[phase.state] for phase in PHASES], dtype=np.uint8)
 """State code of each phase code."""
+
+
+def _phase_entered() -> np.ndarray:
+    """Return the phase code entered by (phase left, state entered): that of the declared move, else the state's own."""
+    entered = np.tile(np.arange(len(STATES), dtype=np.uint8), (len(PHASES), 1))
+    for move in MOVES:
+        to = PHASE_CODE[move.to]
+        entered[PHASE_CODE[move.origin], PHASE_STATE[to]] = to
+    return entered
+
+
+PHASE_ENTERED = _phase_entered()
 
 NEVER = 30_000
 """A month that never comes, in 16 bits."""

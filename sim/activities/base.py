@@ -50,6 +50,9 @@ class QueueMonth(NamedTuple):
     dropped_out: np.ndarray
     gave_up: np.ndarray
     declined: np.ndarray
+    left_queue: np.ndarray
+    left_target_group: np.ndarray
+    closed: np.ndarray
 
 
 class Shifts(NamedTuple):
@@ -222,17 +225,14 @@ class Course:
         flows = {event: np.zeros(len(self._stream.replicates), dtype=np.int64) for event in EVENTS}
         for code, _, rows in self._log[before:]:
             flows[EVENTS[code]] += self._per_replicate(rows)
+        del flows["queued"]
         self.queue_months.append(
             QueueMonth(
-                month,
-                self.plan.places if month <= self.last else 0,
-                self._per_replicate(self._enrolled),
-                self._per_replicate(self._waiting),
-                flows["referred"],
-                flows["enrolled"],
-                flows["completed"],
-                flows["dropped_out"],
-                flows["gave_up"],
-                flows["declined"],
+                month=month,
+                places=self.plan.places if month <= self.last else 0,
+                enrolled=self._per_replicate(self._enrolled),
+                waiting=self._per_replicate(self._waiting),
+                started=flows.pop("enrolled"),
+                **flows,
             )
         )

@@ -55,6 +55,7 @@ ARROWS: dict[str, set[str]] = {
         "scenario_format",
         "scenario_yaml",
     },
+    "catalogue_rows": {"activities", "measures", "parameters", "scenario", "states"},
     "toy": {"scenario"},
     "activities.base": {"activities", "engine.streams", "population", "scenario"},
     "model": {
@@ -94,6 +95,7 @@ ARROWS: dict[str, set[str]] = {
 """
 
 CALIBRATION_MAY = {
+    "activities",
     "chain",
     "errors",
     "measures",

@@ -168,7 +168,12 @@ def test_people_with_a_side_job_are_not_referred(live: Callable[..., AreaModel],
 
 def test_effects_last_while_enrolled_and_fade_with_their_half_life(busy: Scenario) -> None:
     lasting = busy.with_activity(
-        "leisure_job", attrition_per_month=0.0, effect_end_during=-0.4, effect_end_after=-0.2, half_life_months=2.0
+        "leisure_job",
+        attrition_per_month=0.0,
+        effect_start_after=0.6,
+        effect_end_during=-0.4,
+        effect_end_after=-0.2,
+        half_life_months=2.0,
     )
     model = AreaModel(lasting)
     (course,) = model.courses
@@ -184,12 +189,12 @@ def test_effects_last_while_enrolled_and_fade_with_their_half_life(busy: Scenari
             if row in ended:
                 dose = min((ended[row] - when["enrolled"][row]) / 9, 1.0)
                 left = dose * 0.5 ** ((model.month - ended[row]) / 2.0)
-                assert start == pytest.approx(0.642 * left)
+                assert start == pytest.approx(0.6 * left)
                 assert end == pytest.approx(-0.2 * left)
                 checked.add("after")
             else:
                 assert row in when["enrolled"]
-                assert (start, end) == (1.946, -0.4)
+                assert (start, end) == (1.386, -0.4)
                 checked.add("during")
         assert all(model.month - ended[row] <= 20 for row in set(shifts.rows.tolist()) & set(ended))
     assert checked == {"during", "after"}

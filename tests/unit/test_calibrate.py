@@ -35,12 +35,12 @@ def test_shipped_rates_are_a_fresh_fit_from_any_start(parameters: ParameterSet, 
             assert found.values[id] == pytest.approx(parameters.value(id), rel=1e-6), id
 
 
-def test_shipped_ranges_are_the_95_per_cent_intervals(parameters: ParameterSet) -> None:
+def test_shipped_ranges_are_the_95_per_cent_intervals_widened_by_the_misfit(parameters: ParameterSet) -> None:
     for fit in (fit_core_rates(parameters), fit_side_job_starts(parameters)):
         for id, value in fit.values.items():
             low, high = parameters[id].range
-            assert low == pytest.approx(value - 1.96 * fit.errors[id], rel=5e-3)
-            assert high == pytest.approx(value + 1.96 * fit.errors[id], rel=5e-3)
+            assert low == pytest.approx(max(value - 1.96 * fit.strain * fit.errors[id], 0), rel=5e-3, abs=1e-12)
+            assert high == pytest.approx(value + 1.96 * fit.strain * fit.errors[id], rel=5e-3)
 
 
 def test_the_fit_is_close_to_the_published_shares(parameters: ParameterSet) -> None:
@@ -127,14 +127,14 @@ def test_write_renews_values_and_ranges_and_nothing_else(parameters: ParameterSe
     fit = fit_core_rates(parameters)
     _write([fit], path)
     again = ParameterSet.read("history", tmp_path)
-    assert {id: (c.value, c.range) for id, c in again.items()} == {
-        id: (c.value, c.range) for id, c in parameters.items()
-    }
+    for id, card in parameters.items():
+        # Written with eight digits; the fit itself is repeatable to more.
+        assert (again.value(id), *again[id].range) == pytest.approx((card.value, *card.range), rel=1e-7), id
     _write([replace(fit, values={id: 2 * value for id, value in fit.values.items()})], path)
     doubled = ParameterSet.read("history", tmp_path)
     for id in parameters:
         factor = 2 if id in CORE_RATES else 1
-        assert doubled.value(id) == pytest.approx(factor * parameters.value(id), rel=1e-9)
+        assert doubled.value(id) == pytest.approx(factor * parameters.value(id), rel=1e-7)
         assert doubled[id].source == parameters[id].source
 
 

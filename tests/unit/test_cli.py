@@ -41,11 +41,11 @@ DIFFERENCES = (
 PARTICIPANTS = "scenario draw replicate resident activity referred queued enrolled ended how"
 QUEUES = (
     "scenario activity draw replicate month places enrolled waiting referred started completed dropped_out "
-    "gave_up declined"
+    "gave_up declined left_queue left_target_group closed"
 )
 COSTS = "scenario activity draw replicate year payer item amount_dkk price_year"
 ASSUMPTIONS = "id label_da label_en value unit low high grade source date note_da note_en used_by"
-OBSERVED = "target published low high simulated sim_low sim_high scenario reading label_da label_en inside"
+OBSERVED = "target published low high simulated sim_low sim_high se scenario reading label_da label_en inside"
 FLOWS = "scenario cohort month_0 month_1 month_2 group_0 group_1 group_2 persons"
 TABLES = {
     "outcomes.parquet": OUTCOMES,
@@ -264,8 +264,19 @@ def test_show_diff_gives_what_differs_and_nothing_else(cli: Call):
 
 def test_show_diff_keeps_two_scenarios_of_one_id_apart(cli: Call):
     rows = json.loads(cli("show", "leisure_jobs", "-s", NO_PLACES, "--diff", "leisure_jobs", "--json").out)
-    expected = {"key": "activities[leisure_job].places", "leisure_jobs (1)": 0, "leisure_jobs (2)": 40}
+    expected = {"key": "activities[leisure_job].places", "leisure_jobs (1)": 0, "leisure_jobs (2)": 20}
     assert rows == [expected]
+
+
+def test_show_diff_writes_what_is_absent_as_a_dash_and_whole_numbers_whole(cli: Call):
+    for lang in LANGUAGES:
+        said = cli("show", "leisure_jobs", "--diff", "baseline", "--lang", lang).out
+        assert re.search(r"^activities\[leisure_job\].duration_months +9 +–$", said, re.MULTILINE)
+        assert re.search(r"^activities\[leisure_job\].take_up +0.6 +–$", said, re.MULTILINE)
+        assert not re.search(r"\b(nan|None)\b", said)
+    rows = json.loads(cli("show", "leisure_jobs", "--diff", "baseline", "--json").out)
+    assert {row["baseline"] for row in rows if row["key"].startswith("activities")} == {None}
+    assert '"leisure_jobs": 9,' in cli("show", "leisure_jobs", "--diff", "baseline", "--json").out
 
 
 # --- the result folder
@@ -342,8 +353,56 @@ def test_tables_for_people_are_in_the_language_and_say_what_they_rest_on(cli: Ca
     for words, result in ((danish, "leisure_jobs-01"), (english, "leisure_jobs-02")):
         assert words.endswith(f": results/{result}\n")
         assert re.search(r" [1-9]\d* (antagelser|assumptions) .*assumptions\.csv", words)
-    assert "Pairing checked" in english
-    assert "Parring kontrolleret" in danish
+    assert "the others live exactly the same lives (checked in all 3 pairs)" in english
+    assert "de øvrige lever nøjagtig samme liv (kontrolleret i alle 3 par)" in danish
+    assert re.search(r"^Mål +Måned +baseline +leisure_jobs +Forskel ", danish, re.MULTILINE)
+    assert re.search(r"^  blandt elever og studerende på 14-19 år$", danish, re.MULTILINE)
+    assert "(modellen regner kun med virkninger, kilderne har målt)" in danish
+    places = r"^leisure_job {} leisure_jobs: .* \d+[,.]\d {} 20 .* \d+[,.]\d {}\.$"
+    assert re.search(places.format("i", "af", "venter ved slutningen"), danish, re.MULTILINE)
+    assert re.search(places.format("in", "of", "waiting at the end"), english, re.MULTILINE)
+
+
+def test_the_difference_stands_with_its_computing_error(cli: Call, tmp_path: Path):
+    said = cli("compare", "leisure_jobs", "--against", "baseline", *SMALL, "--out", "mine", "--lang", "en").out
+    table = pd.read_csv(tmp_path / "mine" / "differences.csv")
+    row = table[(table["measure"] == "leisure_job_26h") & (table["group_by"] == "all")].iloc[-1]
+    students_t = 4.302653
+    assert f"{100 * row['estimate']:+.2f} ± {100 * students_t * row['se']:.2f} " in said
+    assert "95 %, t distribution" in said
+
+
+def test_one_replicate_stands_without_intervals(cli: Call):
+    once = (*SMALL[:4], "--replicates", "1")
+    said = cli("compare", "leisure_jobs", "--against", "baseline", *once).out
+    table = said.partition("\n\n")[0]
+    assert "±" not in said
+    assert "–" not in table
+    assert "95 %" not in said
+    assert re.search(r"^elever .* \+\d+,\d\d$", table, re.MULTILINE)
+    assert MEASURES["employed"].label_da in table.splitlines()[-1]
+    assert "kør mindst to" in said
+    alone = cli("run", "leisure_jobs", *once).out
+    assert alone.startswith("leisure_jobs: 1 gentagelse (500 beboere)\n")
+    assert "5-95 %" not in alone
+
+
+def test_each_compared_scenario_has_its_own_heads_places_and_touched_residents(cli: Call, tmp_path: Path):
+    more = write(
+        tmp_path,
+        "more.yaml",
+        "schema: scenario/1\nid: more\nextends: leisure_jobs.yaml\n"
+        "activities:\n- {id: leisure_job, places: 200}\n"
+        "- {id: late, activity: leisure_job, places: 0, start: 2013-01}\n",
+    )
+    said = cli("compare", "leisure_jobs", more, "--against", "baseline", *SMALL).out
+    assert re.search(r"^Mål .* baseline +more +Forskel ", said, re.MULTILINE)
+    idle = "Pladserne er ikke begrænsningen; det er henvisningen, som er antaget."
+    lines = [line for line in said.splitlines() if re.match(r"(leisure_job|late) i ", line)]
+    assert [line.split(":")[0] for line in lines] == ["leisure_job i leisure_jobs", "leisure_job i more", "late i more"]
+    assert [idle in line for line in lines] == [True, True, False]
+    assert "ingen pladser" in lines[2]
+    assert re.search(r"gennemsnit \d+ \(leisure_jobs\) og \d+ \(more\) af 500 beboere .* i alle 6 par\)", said)
 
 
 def test_run_prints_and_writes_one_scenario(cli: Call, tmp_path: Path):
@@ -571,7 +630,7 @@ def test_a_broken_pairing_is_our_fault(cli: Call, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(comparison, "touched_rows", lambda base, other: base.model.population.touched)
     said = cli("compare", "leisure_jobs", "--against", "baseline", *SMALL, "--lang", "en", code=1)
     assert "FAULT IN THE PROGRAM" in said.err
-    assert "Pairing checked" not in said.out
+    assert "exactly the same lives" not in said.out
 
 
 # --- interruption, in this process (see tests/faults for real kills)

@@ -38,13 +38,13 @@ def only(table: pd.DataFrame) -> dict[str, object]:
 
 
 def test_estimate_error_and_limits_by_hand() -> None:
-    """Differences .1, .3, .2, -.2: mean .1, sum of squares .14, sd sqrt(.14 / 3), t(.975, 3) = 3.182446."""
+    """Differences .1, .3, .2, -.2: mean .1, squares .14, sd sqrt(.14 / 3), t(.975, 3) = 3.182446, sqrt(1 + 1/4)."""
     found = only(differences(outcomes({"base": [0.4, 0.2, 0.3, 0.5], "jobs": [0.5, 0.5, 0.5, 0.3]}), "base", [MONTH]))
     sd = (0.14 / 3) ** 0.5
     assert found["estimate"] == pytest.approx(0.1)
     assert found["se"] == pytest.approx(sd / 2)
-    assert found["low"] == pytest.approx(0.1 - 3.182446305 * sd)
-    assert found["high"] == pytest.approx(0.1 + 3.182446305 * sd)
+    assert found["low"] == pytest.approx(0.1 - 3.182446305 * sd * 1.25**0.5)
+    assert found["high"] == pytest.approx(0.1 + 3.182446305 * sd * 1.25**0.5)
     assert found["p_above_zero"] == pytest.approx(0.75)
     assert (found["replicates"], found["draws"], found["interval"]) == (4, 1, "luck")
     assert (found["scenario"], found["against"]) == ("jobs", "base")
@@ -72,7 +72,7 @@ def test_replicates_with_an_empty_group_are_left_out() -> None:
     assert found["replicates"] == 2
     assert found["estimate"] == pytest.approx(0.15)
     assert found["se"] == pytest.approx(np.std([0.1, 0.2], ddof=1) / 2**0.5)
-    assert found["high"] == pytest.approx(0.15 + 12.7062047 * np.std([0.1, 0.2], ddof=1))
+    assert found["high"] == pytest.approx(0.15 + 12.7062047 * np.std([0.1, 0.2], ddof=1) * 1.5**0.5)
 
 
 def test_groups_empty_in_every_replicate_have_no_row() -> None:
@@ -124,3 +124,10 @@ def test_headlines_take_the_last_month_of_each_measure(leisure_jobs: Scenario, b
     assert table.loc["employed", "mean"] - table.loc["employed", "base"] == pytest.approx(
         table.loc["employed", "estimate"], abs=1e-12
     )
+
+
+def test_limits_of_persons_are_percentiles_over_replicates() -> None:
+    """Counts 0, 0, 0, 8 against none: no negative limit; the 97.5th percentile lies 92.5 % of the way from 0 to 8."""
+    counted = outcomes({"base": [0.0] * 4, "jobs": [0.0, 0.0, 0.0, 8.0]}).assign(measure="never_served")
+    found = only(differences(counted, "base", [MONTH]))
+    assert (found["low"], found["high"]) == (0, pytest.approx(8 * 0.925))

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from sim import AreaModel, Scenario
-from sim.measures import AGE_GROUPS, BENEFIT_GROUPS, CASH_BENEFIT, COHORTS, GROUPINGS, MEASURES, grouped
+from sim.measures import AGE_GROUPS, BENEFIT_GROUPS, CASH_BENEFIT, COHORTS, GROUPINGS, MEASURES, UNREPORTED, grouped
 from sim.states import ORIGINS, SEXES, STATE_KEYS
 
 REPLICATES = 3
@@ -116,7 +116,7 @@ def test_groups_are_those_of_pandas(model: AreaModel, people: pd.DataFrame, key:
     for by, names in GROUPINGS.items():
         sums = frame.groupby([by, "replicate"])[["top", "bottom"]].sum()
         for name in names:
-            if name == "neither" or name not in sums.index.get_level_values(0):
+            if name in UNREPORTED or name not in sums.index.get_level_values(0):
                 continue
             mine = sums.loc[name].reindex(range(REPLICATES), fill_value=0.0)
             if mine["bottom"].any():

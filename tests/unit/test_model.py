@@ -12,7 +12,7 @@ import pytest
 from mesa.agent import AgentSet
 
 from sim import AreaModel, ParameterError, Resident, Scenario, toy_area
-from sim.states import CODE, STATE_KEYS
+from sim.states import CODE, PHASE_CODE, STATE_KEYS
 
 
 @pytest.fixture
@@ -287,3 +287,14 @@ def test_dates_follow_the_calendar(model: AreaModel) -> None:
     for _ in range(13):
         model.step()
     assert model.date == "2013-01"
+
+
+def test_a_users_move_enters_the_phase_that_the_declared_move_enters() -> None:
+    model = AreaModel(toy_area(residents=600))
+    people = model.population
+    ready = np.flatnonzero(people.state == CODE["job_ready"])
+    others = np.flatnonzero(people.state == CODE["employed"])
+    model.move(ready[:1], "activity_ready")
+    model.move(others[:1], "activity_ready")
+    assert people.phase[ready[0]] == PHASE_CODE["newly_activity_ready"]
+    assert people.phase[others[0]] == PHASE_CODE["activity_ready"]

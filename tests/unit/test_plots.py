@@ -19,7 +19,7 @@ from matplotlib.text import Annotation, Text
 
 from sim import plots
 from sim.errors import ResultError
-from sim.locale import LANGUAGES, month_name, number, percent
+from sim.locale import LANGUAGES, month_name, number, percent, text
 from sim.measures import BENEFIT_GROUPS, GROUPINGS
 
 TITLES = {
@@ -92,10 +92,16 @@ def observed(rows: int = 5) -> pd.DataFrame:
         {"target": f"t{i}", "published": 0.1 * i, "low": 0.1 * i - 0.005, "high": 0.1 * i + 0.005}
         | {"simulated": 0.1 * i + 0.002 * i, "sim_low": 0.1 * i - 0.03, "sim_high": 0.1 * i + 0.04}
         | {"scenario": "base", "label_da": f"mål {i}, " + "meget langt navn " * i, "label_en": f"target {i}"}
-        | {"inside": i < 3}
+        | {"inside": i < 3, "reading": "a", "se": 0.0049}
         for i in range(1, rows + 1)
     ]
     return pd.DataFrame(found)
+
+
+def two_readings(se: float) -> pd.DataFrame:
+    """Five targets with the other reading of one in their midst."""
+    frame = observed().assign(se=se)
+    return pd.concat([frame.iloc[:2], frame.iloc[4:].assign(reading="b", se=9.0), frame.iloc[2:]], ignore_index=True)
 
 
 def queues() -> pd.DataFrame:
@@ -139,6 +145,8 @@ def drawings(lang: str) -> dict[str, Figure]:
         "forest": plots.forest_figure(groups, lang, TITLES),
         "one forest": plots.forest_figure(groups[groups["measure"] == "neet"], lang, TITLES),
         "observed": plots.observed_figure(plots.observed_data(observed()), lang),
+        "observed, both readings": plots.observed_figure(plots.observed_data(two_readings(0.001)), lang),
+        "observed, unjudged": plots.observed_figure(plots.observed_data(two_readings(0.02)), lang),
         "queues": plots.queues_figure(plots.queues_data(queues()), lang, TITLES, LABELS),
     }
 
@@ -344,6 +352,42 @@ def test_observed_words_count_hits_and_name_the_worst(lang: str) -> None:
     assert " 2 " in said
 
 
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_observed_counts_reading_a_only_and_only_when_computed_well_enough(lang: str) -> None:
+    fine, loose = (plots.observed_data(two_readings(se)) for se in (0.0049, 0.005))
+    assert fine["reading"].tolist() == loose["reading"].tolist() == ["a"] * 5 + ["b"]
+    assert fine["scored"].tolist() == [True] * 5 + [False]
+    assert not loose["scored"].any()
+    assert not plots.observed_data(two_readings(math.nan))["scored"].any()
+    hits = text("report.observed_alt_hits", lang, inside=2)
+    assert hits in plots.observed_alt(fine, lang)
+    assert hits not in plots.observed_alt(loose, lang)
+    legends = {
+        scored: {word for word, _ in texts(plots.observed_figure(data, lang))}
+        for scored, data in ((True, fine), (False, loose))
+    }
+    verdicts = {text(f"report.observed_{key}", lang) for key in ("inside", "outside")}
+    other = text("report.observed_other", lang)
+    assert {*verdicts, other} <= legends[True]
+    assert other in legends[False]
+    assert not verdicts & legends[False]
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_participants_of_several_scenarios_are_called_so(lang: str) -> None:
+    words = {
+        len(scenarios): {
+            word
+            for word, _ in texts(plots.forest_figure(plots.forest_data(differences(FOUR, scenarios)), lang, TITLES))
+        }
+        for scenarios in (("jobs",), ("jobs", "more"))
+    }
+    for group in ("yes", "no"):
+        one, several = (text(f"report.group_participant_{group}{ending}", lang) for ending in ("", "_several"))
+        assert one in words[1] - words[2]
+        assert several in words[2] - words[1]
+
+
 def test_observed_takes_the_first_scenario_only() -> None:
     two = pd.concat([observed(3), observed(2).assign(scenario="jobs")])
     assert list(plots.observed_data(two)["scenario"]) == ["base"] * 3
@@ -385,6 +429,10 @@ def test_one_replicate_without_bands_can_be_drawn() -> None:
     figure.savefig(io.BytesIO(), format="svg")
     line = next(line for line in figure.axes[0].lines if len(line.get_xdata()) == 6)
     assert max(line.get_ydata()) == pytest.approx(2.0)
+    assert text("report.band_none", "da") in {word for word, _ in texts(figure)}
+    said = plots.differences_alt(plots.differences_data(frame), "da", TITLES)
+    assert "+2,0 procentpoint." in said
+    assert "–" not in said
 
 
 def test_short_runs_have_the_ends_as_ticks() -> None:
@@ -408,12 +456,17 @@ MANIFEST = {
 
 
 def test_activities_with_one_name_are_told_apart() -> None:
-    assert plots.activity_labels(MANIFEST, "da") == {"a": "Fritidsjobindsats, a", "b": "Fritidsjobindsats, b"}
+    name = "Fritidsjobindsats"
+    assert plots.activity_labels(MANIFEST, "da") == {"a": name, "b": name}
+    both = [item for scenario in MANIFEST["scenarios"] for item in scenario["activities"]]
+    several = {"scenarios": [*MANIFEST["scenarios"], {"id": "both", "activities": both}]}
+    assert plots.activity_labels(several, "da") == {"a": f"{name} »a«", "b": f"{name} »b«"}
 
 
 def test_figures_of_a_result_are_chosen_by_name() -> None:
     tables = {"outcomes": outcomes(EVEN), "flows": flows({"gone": 1.0}), "differences": differences(FOUR)}
-    tables |= {"observed": observed(), "queues": queues()}
+    items = queues()["scenario"].map({"jobs": "a", "more": "b"})
+    tables |= {"observed": observed(), "queues": queues().assign(activity=items)}
     panels = {"states": 2, "flows": 2, "differences": 4, "forest": 4, "observed": 1, "queues": 2}
     for name, axes in panels.items():
         assert len(plots.of_result(name, tables, MANIFEST, "da").axes) == axes, name

@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sim.ensemble import compare
 from sim.errors import ResultError
 from sim.locale import LANGUAGES, messages, number, percent, text
-from sim.measures import GROUPINGS, MEASURES
-from sim.report import write_report
+from sim.measures import COHORTS, GROUPINGS, MEASURES
+from sim.report import _STEPS, course_totals, listed, occupancy, occupancy_words, write_report
+from sim.scenario import Scenario
 from sim.sources import source_of
 
 MONTHS = [f"{2011 + (m + 11) // 12}-{(m + 11) % 12 + 1:02d}" for m in range(61)]
@@ -185,6 +187,7 @@ def _queues() -> pd.DataFrame:
         {"scenario": "jobs", "activity": "leisure_job", "draw": 0, "replicate": replicate, "month": month}
         | {"places": 40, "enrolled": min(40, 4 * m + replicate), "waiting": max(0, 3 * m - 30) * (m < 40)}
         | {"referred": 7, "started": 3, "completed": 2, "dropped_out": 1, "gave_up": 1, "declined": 2}
+        | {"left_queue": 0, "left_target_group": 0, "closed": 0}
         for replicate in range(3)
         for m, month in enumerate(MONTHS[1:])
     ]
@@ -196,10 +199,12 @@ def _observed() -> pd.DataFrame:
     rows = [
         (0.42, 0.415, 0.425, 0.418, 0.40, 0.44, "jobparate efter to år", "job-ready after two years", True),
         (0.18, 0.175, 0.185, 0.195, 0.18, 0.21, "andre ydelser efter fem år", "other benefit", False),
+        (0.62, 0.615, 0.625, 0.618, 0.60, 0.64, "kildens andet tal", "the source's other number", True),
         (0.37, 0.365, 0.375, 0.4, 0.38, 0.42, long, "a long, long name of a target", False),
     ]
     names = ["published", "low", "high", "simulated", "sim_low", "sim_high", "label_da", "label_en", "inside"]
-    return pd.DataFrame(rows, columns=names).assign(target=["one", "two", "three"], reading="a")
+    targets = ["one", "fig4_13_jobready11_derived_other_benefit_2016", "three", "four"]
+    return pd.DataFrame(rows, columns=names).assign(target=targets, reading=["a", "a", "b", "a"], se=0.004)
 
 
 def _assumptions() -> pd.DataFrame:
@@ -247,7 +252,7 @@ def _assumptions() -> pd.DataFrame:
     return table.assign(note_da=table["note_en"], date="2011", used_by="jobs")
 
 
-def make_result(folder: Path, kind: str = "compare") -> Path:
+def make_result(folder: Path, kind: str = "compare", replicates: int = 20) -> Path:
     """Write a small finished result with every file a report reads."""
     folder.mkdir()
     ids = ["baseline", "jobs"] if kind == "compare" else ["jobs"]
@@ -258,8 +263,9 @@ def make_result(folder: Path, kind: str = "compare") -> Path:
     if kind == "compare":
         files["differences"] = _differences()
         pair = {"scenario": "jobs", "against": "baseline", "draw": 0, "replicate": 0}
-        counts = {"touched": 120, "untouched": 2299, "untouched_identical": True}
-        proof = {**counts, "pairs": [{**pair, **counts}]}
+        counts = [{"touched": touched, "untouched": 2419 - touched} for touched in (120, 140)]
+        pairs = [{**pair, "replicate": r, **count, "untouched_identical": True} for r, count in enumerate(counts)]
+        proof = {"untouched_identical": True, "touched": 260, "untouched": 4578, "pairs": pairs}
         (folder / "pairing.json").write_text(json.dumps(proof), encoding="utf-8")
     for name, frame in files.items():
         frame.to_csv(folder / f"{name}.csv", index=False)
@@ -270,7 +276,7 @@ def make_result(folder: Path, kind: str = "compare") -> Path:
         "scenarios": [_scenario(id, 40 if id == "jobs" else None) for id in ids],
         "against": "baseline" if kind == "compare" else None,
         "seed": 1,
-        "replicates": 20,
+        "replicates": replicates,
         "draws": 1,
         "parameters": {"name": "history", "structure": "history", "digest": "0123456789abcdef"},
         "started": "2026-11-21T10:00:00",
@@ -324,6 +330,17 @@ class Page(HTMLParser):
         """The words of every drawing by the name of its figure."""
         names = [str(figure["id"]).removeprefix("figure-") for figure in self.all("figure")]
         return dict(zip(names, (str(svg["aria-label"]) for svg in self.all("svg")), strict=True))
+
+
+PAIR = {"scenario": "jobs", "base": "baseline"}
+
+
+def touch(folder: Path, residents: int) -> None:
+    """Write into the proof of the pairing that each replicate touches so many."""
+    path = folder / "pairing.json"
+    proof = json.loads(path.read_text(encoding="utf-8"))
+    pairs = [{**pair, "touched": residents, "untouched": 2419 - residents} for pair in proof["pairs"]]
+    path.write_text(json.dumps({**proof, "pairs": pairs}), encoding="utf-8")
 
 
 def read(folder: Path, lang: str = "da") -> Page:
@@ -408,7 +425,7 @@ def test_headline_says_what_for_whom_and_how_sure(page: tuple[str, Page]) -> Non
 
 def test_every_difference_in_a_table_stands_with_its_interval(result: Path) -> None:
     html = write_report(result, "da").read_text(encoding="utf-8")
-    table = html[html.index("<caption>Forskel fra Grundforløb: Fritidsjob") :]
+    table = html[html.index("<caption>Forskel fra »Grundforløb«: »Fritidsjob«") :]
     cells = re.findall(r"<td>(.*?)</td>", table[: table.index("</table>")])
     assert len(cells) == len(EFFECTS) * 5
     shape = r"[+-]?[\d,]+°?<small>[+-]?[\d,]+ til [+-]?[\d,]+</small>"
@@ -438,10 +455,11 @@ def test_sources_of_all_numbers_are_cited(page: tuple[str, Page]) -> None:
 def test_limits_and_proof_are_told(page: tuple[str, Page]) -> None:
     lang, found = page
     limits = [message[lang] for key, message in messages("report").items() if key.startswith("limit_")]
-    assert len(limits) == 7
+    assert len(limits) == 8
     assert all(limit in found.text for limit in limits)
-    proof = {"pairs": 1, "touched": 120, "untouched": number(2299, lang)}
+    proof = {"pairs": 2, "touched": 130, "residents": number(2419, lang)}
     assert text("report.pairing_same", lang, **proof) in found.text
+    assert text("report.intervals", lang).replace(" %", " %") in found.text
 
 
 def test_how_it_was_made_is_told(page: tuple[str, Page]) -> None:
@@ -495,6 +513,217 @@ def test_words_change_with_the_numbers(tmp_path: Path) -> None:
     assert "+9,2" in after["differences"]
 
 
+MORE = {"da": "Flere fritidsjob", "en": "More leisure jobs"}
+
+
+def with_a_third_scenario(folder: Path) -> Path:
+    """Add to a comparison a second scenario that does what the first one does."""
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["scenarios"].append({**manifest["scenarios"][1], "id": "more", "title": MORE})
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    proof = json.loads((folder / "pairing.json").read_text(encoding="utf-8"))
+    more = [{**pair, "scenario": "more", "touched": 9.5, "untouched": 2409.5} for pair in proof["pairs"]]
+    (folder / "pairing.json").write_text(json.dumps({**proof, "pairs": proof["pairs"] + more}), encoding="utf-8")
+    frame = _differences()
+    pd.concat([frame, frame.assign(scenario="more")]).to_csv(folder / "differences.csv", index=False)
+    return folder
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_participants_are_told_of_only_when_one_scenario_is_compared(tmp_path: Path, lang: str) -> None:
+    folder = make_result(tmp_path / "r")
+    said = text("report.headline_participants", lang).partition("{")[0]
+    one = read(folder, lang)
+    several = read(with_a_third_scenario(folder), lang)
+    assert said in one.text
+    assert said not in several.text
+    for group in ("yes", "no"):
+        label = text(f"report.group_participant_{group}_several", lang)
+        assert label not in one.text
+        assert several.text.count(label) == 2
+    names = listed([text("report.quoted", lang, title=title[lang]) for title in (TITLES["jobs"], MORE)], lang)
+    assert f"{names} {text('report.title_compare', lang).split('}')[1].split('{')[0].strip()}" in several.text
+
+
+def test_each_scenario_has_its_number_of_touched_residents(tmp_path: Path) -> None:
+    assert "I hver gentagelse er i gennemsnit 130 af 2.419 beboere berørt;" in read(make_result(tmp_path / "r")).text
+    words = read(with_a_third_scenario(tmp_path / "r")).text
+    assert "i gennemsnit 130 (»Fritidsjob«) og 9,5 (»Flere fritidsjob«) af 2.419 beboere berørt;" in words
+    assert "(kontrolleret i alle 4 par)" in words
+
+
+def quiet(folder: Path, last: str, start: str = "2012-01") -> str:
+    """Make a comparison in which only the queue differs, reported up to ``last``; return the page's words."""
+    frame = _differences()
+    frame = frame[frame["month"] <= last].copy()
+    frame[["estimate", "se", "low", "high"]] = 0.0
+    queue = frame[frame["measure"] == "employed"].assign(measure="never_served", estimate=14.8, se=1.0, low=9, high=21)
+    pd.concat([frame[frame["measure"] != "neet"], queue]).to_csv(folder / "differences.csv", index=False)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["scenarios"][1]["activities"][0]["start"] = start
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return read(folder).text
+
+
+def test_lives_that_are_the_same_beside_a_queue_are_not_called_untouched(tmp_path: Path) -> None:
+    folder = make_result(tmp_path / "r")
+    words = quiet(folder, "2016-12")
+    assert text("report.headline_quiet", "da", scenario="»Fritidsjob«", base="»Grundforløb«") in words
+    assert "i gennemsnit 130 af 2.419 beboere." in words
+    assert "uden at få en plads, ændres med +14,8 i gennemsnit." in words
+    assert "ændrer ingens liv" not in words
+    assert "opgøres kun i december" not in words
+    touch(folder, 0)
+    assert "ændrer ingens liv" not in read(folder).text
+
+
+def test_a_run_too_short_for_the_yearly_measure_says_so(tmp_path: Path) -> None:
+    folder = make_result(tmp_path / "r")
+    december = f"»{MEASURES['leisure_job_26h'].label('da')}« opgøres kun i december i hele år: i denne kørsel er "
+    assert december + "den sidste dec. 2013, før indsatsen begynder." in quiet(folder, "2013-12", "2014-01")
+    assert "opgøres kun" not in quiet(folder, "2013-12", "2013-12")
+    frame = pd.read_csv(folder / "differences.csv")
+    frame[frame["measure"] != "leisure_job_26h"].to_csv(folder / "differences.csv", index=False)
+    assert december + "der ingen." in read(folder).text
+
+
+def test_a_difference_that_is_gone_at_the_end_is_still_told(tmp_path: Path) -> None:
+    folder = make_result(tmp_path / "r")
+    frame = _differences()
+    frame.loc[frame["month"] == "2016-12", ["estimate", "se", "low", "high"]] = 0.0
+    frame.to_csv(folder / "differences.csv", index=False)
+    assert text("report.headline_earlier", "da") in read(folder).text
+
+
+def test_people_nobody_counts_in_the_base_need_no_mark(tmp_path: Path) -> None:
+    folder = make_result(tmp_path / "r")
+    frame = _differences()
+    unsure = frame[frame["measure"] == "neet"].assign(estimate=3.0, se=3.0, low=0.0, high=9.0)
+    pd.concat([frame, unsure.assign(measure="never_served")]).to_csv(folder / "differences.csv", index=False)
+    html = write_report(folder, "da").read_text(encoding="utf-8")
+    assert "<td>+3,0<small>0,0 til +9,0</small></td>" in html
+    summary = pd.read_csv(folder / "outcomes.csv")
+    counted = (summary["scenario"] == "baseline") & (summary["measure"] == "never_served")
+    summary.loc[counted, "mean"] = 0.5
+    summary.to_csv(folder / "outcomes.csv", index=False)
+    assert "<td>+3,0°<small>0,0 til +9,0</small></td>" in write_report(folder, "da").read_text(encoding="utf-8")
+
+
+# --- places and queue
+
+
+def course(enrolled: int, waiting: int) -> pd.DataFrame:
+    """Two replicates of an activity with 20 places for three months and none in a fourth."""
+    rows = [
+        {"scenario": "jobs", "activity": "leisure_job", "draw": 0, "replicate": replicate, "month": f"2012-0{month}"}
+        | dict.fromkeys([step for steps in _STEPS.values() for step in steps], 0)
+        | ({"places": 0} if month == 4 else {"places": 20, "enrolled": enrolled, "waiting": waiting + replicate})
+        for replicate in (0, 1)
+        for month in (4, 1, 2, 3)
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("enrolled", "waiting", "idle"), [(18, 0, False), (17, 0, True), (17, 1, False), (20, 0, False)]
+)
+def test_occupancy_is_of_the_months_with_places_and_blames_referral_only_when_places_are_free(
+    enrolled: int, waiting: int, idle: bool
+) -> None:
+    [row] = occupancy(course(enrolled, waiting)).to_dict("records")
+    assert (row["places"], row["enrolled"], row["waiting"], row["left"]) == (20, enrolled, waiting + 0.5, 0)
+    for lang in LANGUAGES:
+        said = occupancy_words(row, lang, "A", "B")
+        assert number(enrolled, lang, 1) in said
+        assert (text("report.occupancy_idle", lang) in said) is idle
+
+
+def test_an_activity_without_places_is_said_to_have_none() -> None:
+    [row] = occupancy(course(0, 2).assign(places=0)).to_dict("records")
+    assert row["left"] == 0
+    assert occupancy_words(row, "da", "Job", "»X«") == "Job i »X«: ingen pladser."
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real comparison: one activity that ends midway, one that runs to the end and whose places are short."""
+    scenario = Scenario.read("leisure_jobs", ["population.residents=600", "horizon.months=24"])
+    both = scenario.with_activity("leisure_job", places=6, end="2013-02").with_activity(
+        "late", activity="leisure_job", places=3, start="2012-10"
+    )
+    base = Scenario.read("baseline", ["population.residents=600", "horizon.months=24"])
+    folder = tmp_path_factory.mktemp("simulated") / "r"
+    compare(both, base, replicates=4).save(folder)
+    return folder
+
+
+def test_the_course_table_balances(simulated: Path) -> None:
+    totals = course_totals(pd.read_csv(simulated / "queues.csv"))
+    assert totals.index.get_level_values("activity").tolist() == ["leisure_job", "late"]
+    for first, *others in _STEPS.values():
+        assert totals[first].tolist() == pytest.approx(totals[others].sum(axis=1).tolist())
+    assert totals.loc[("leisure_jobs", "leisure_job"), ["closed", "left_queue"]].min() > 0
+    assert totals.loc[("leisure_jobs", "leisure_job"), ["enrolled", "waiting"]].max() == 0
+    assert totals.loc[("leisure_jobs", "late"), ["enrolled", "waiting"]].min() > 0
+    html = write_report(simulated, "da").read_text(encoding="utf-8")
+    table = html[html.index(text("report.table_queues", "da") + "</caption>") :]
+    table = table[: table.index("</table>")]
+    assert "Fritidsjobindsats »leisure_job«: Fritidsjobindsats med 20 pladser" in table
+    written = re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td><td>(.*?)</td>', table)
+    steps = [step for steps in _STEPS.values() for step in steps]
+    expected = [(text(f"report.course_{s}", "da"), *(number(n, "da", 1) for n in totals[s])) for s in steps]
+    assert written == expected
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_fit_is_judged_only_when_the_shares_are_computed_well_enough(tmp_path: Path, lang: str) -> None:
+    folder = make_result(tmp_path / "r")
+    fine = read(folder, lang)
+    name = text("report.quoted", lang, title=TITLES["baseline"][lang])
+    score = text("report.observed_sentence", lang, targets=3, inside=1, one=1, two=2, scenario=name)
+    verdicts = {text(f"report.{key}", lang) for key in ("yes", "no", "not_scored")}
+    assert score in fine.text
+    assert text("report.observed_rests", lang, rests=1).replace(" %", " %") in fine.text
+    assert verdicts <= set(fine.words)
+    _observed().assign(scenario="baseline", se=[0.004, 0.005, 0.004, 0.004]).to_csv(
+        folder / "observed.csv", index=False
+    )
+    loose = read(folder, lang)
+    assert score not in loose.text
+    assert text("report.observed_small", lang) in loose.text
+    sizes = [
+        text("report.observed_size", lang, persons=200, cohort=text(f"report.group_cohort_{cohort}", lang))
+        for cohort in COHORTS
+    ]
+    assert text("report.observed_sizes", lang, sizes=listed(sizes, lang)) in loose.text
+    assert text("report.observed_test", lang, test="cash_benefit_cohorts_2011") in loose.text
+    assert "observed" in loose.drawings
+    assert not verdicts & set(loose.words)
+    assert text("report.observed_within", lang) not in loose.words
+    (folder / "flows.csv").unlink()
+    assert text("report.observed_test", lang, test="cash_benefit_cohorts_2011") in read(folder, lang).text
+
+
+def test_the_test_itself_with_too_few_replicates_asks_for_more(tmp_path: Path) -> None:
+    folder = make_result(tmp_path / "r")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["scenarios"][0]["population"] = {"recipe": "cohorts_2011", "residents": 14892}
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    _observed().assign(scenario="baseline", se=0.1).to_csv(folder / "observed.csv", index=False)
+    assert text("report.observed_few", "da") in read(folder).text
+
+
+def test_one_real_replicate_makes_a_page_without_intervals(tmp_path: Path) -> None:
+    job, base = (
+        Scenario.read(id, ["population.residents=600", "horizon.months=24"]) for id in ("leisure_jobs", "baseline")
+    )
+    found = read(compare(job, base, replicates=1).save(tmp_path / "r"))
+    words = found.text + " ".join(found.drawings.values())
+    assert "kør mindst to gentagelser" in found.text
+    assert "beboere berørt; de øvrige lever nøjagtig samme liv (kontrolleret)." in found.text
+    assert not re.search(r"°|– til|95 %|90 %|\bnan\b|i gennemsnit 1 ", words)
+
+
 def test_hidden_difference_is_called_so_with_the_replicates_it_takes(tmp_path: Path) -> None:
     folder = make_result(tmp_path / "r")
     frame = _differences()
@@ -502,7 +731,7 @@ def test_hidden_difference_is_called_so_with_the_replicates_it_takes(tmp_path: P
     frame.to_csv(folder / "differences.csv", index=False)
     words = read(folder).text
     assert f"Kørslen viser ikke en forskel i »{MEASURES['leisure_job_26h'].label('da')}«" in words
-    assert "fra -6,7 til +18,9" in words
+    assert "kan den ligge mellem -6,7 og +18,9" in words
     assert "Omkring 88 gentagelser skal til" in words
     assert "højere i dec. 2016" not in words
 
@@ -511,15 +740,34 @@ def test_lives_that_are_all_the_same_are_called_the_same(tmp_path: Path) -> None
     folder = make_result(tmp_path / "r")
     same = _differences().assign(estimate=0.0, se=0.0, low=0.0, high=0.0)
     same.to_csv(folder / "differences.csv", index=False)
-    said = text("report.headline_same", "da", scenario="Fritidsjob", base="Grundforløb")
+    said = text("report.headline_same", "da", scenario="»Fritidsjob«", base="»Grundforløb«")
+    assert said not in read(folder).text
+    touch(folder, 0)
     assert said in read(folder).text
+    same.iloc[-1, same.columns.get_loc("estimate")] = 1e-9
+    same.to_csv(folder / "differences.csv", index=False)
+    assert said not in read(folder).text
 
 
-def test_one_replicate_gives_no_claim(tmp_path: Path) -> None:
-    folder = make_result(tmp_path / "r")
-    frame = _differences().assign(se=float("nan"), low=float("nan"), high=float("nan"), replicates=1)
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_one_replicate_gives_numbers_and_no_claim(tmp_path: Path, lang: str) -> None:
+    folder = make_result(tmp_path / "r", replicates=1)
+    nothing = dict.fromkeys(("se", "low", "high"), float("nan"))
+    frame = _differences().assign(**nothing, replicates=1)
+    frame.loc[frame["measure"] == "neet", "estimate"] = 0.0
     frame.to_csv(folder / "differences.csv", index=False)
-    assert text("report.headline_single", "da") in read(folder).text
+    _observed().assign(scenario="baseline", se=float("nan"), sim_low=float("nan"), sim_high=float("nan")).to_csv(
+        folder / "observed.csv", index=False
+    )
+    found = read(folder, lang)
+    words = found.text + " ".join(found.drawings.values())
+    names = {key: text("report.quoted", lang, title=TITLES[id][lang]) for key, id in PAIR.items()}
+    assert text("report.headline_single", lang, **names) in found.text
+    assert text("report.table_same", lang, base=names["base"], measures=MEASURES["neet"].label(lang)) in found.text
+    assert f"+{number(6.1, lang, 1)}" in found.text
+    assert "°" not in words
+    assert f"– {text('report.to', lang, low='', high='').strip()} –" not in words
+    assert not re.search(r"\bnan\b|95 %|90 %", words)
 
 
 def test_measures_that_never_differ_are_named_not_tabled(tmp_path: Path) -> None:
@@ -528,7 +776,7 @@ def test_measures_that_never_differ_are_named_not_tabled(tmp_path: Path) -> None
     frame.loc[frame["measure"] == "neet", ["estimate", "se", "low", "high"]] = 0.0
     frame.to_csv(folder / "differences.csv", index=False)
     label = MEASURES["neet"].label("da")
-    assert text("report.table_same", "da", base="Grundforløb", measures=label) in read(folder).text
+    assert text("report.table_same", "da", base="»Grundforløb«", measures=label) in read(folder).text
 
 
 def test_broken_pairing_is_an_alarm(tmp_path: Path) -> None:
@@ -578,7 +826,7 @@ def test_titles_and_notes_cannot_break_the_page(tmp_path: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     found = read(folder)
     assert not found.all("b")
-    assert '<b>"$x$" & {co}</b> sammenlignet med Grundforløb' in found.text
+    assert '»<b>"$x$" & {co}</b>« sammenlignet med »Grundforløb«' in found.text
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_shipped_scenarios(tmp_path, monkeypatch):
     plan = jobs.activities[0]
     assert (plan.id, plan.activity, plan.places, plan.start, plan.end) == (
         *("leisure_job", "leisure_job"),
-        *(40, "2012-01", "2016-12"),
+        *(20, "2012-01", "2016-12"),
     )
     assert (cohorts.recipe, cohorts.residents, cohorts.months) == ("cohorts_2011", 14_892, 60)
     assert baseline.file == "scenarios/baseline.yaml"

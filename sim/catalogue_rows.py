@@ -1,0 +1,90 @@
+"""What the catalogue holds, as rows of plain data: scenarios, activities, states, measures and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from .activities import catalogue
+from .measures import MEASURES
+from .parameters import UNITS, ParameterSet
+from .scenario import list_scenarios
+from .states import STATES
+
+Rows = list[dict[str, Any]]
+
+
+def _scenarios(lang: str) -> Rows:
+    return [
+        {
+            "id": s.id,
+            "title": s.title[lang],
+            "recipe": s.recipe,
+            "residents": s.residents,
+            "start": s.start,
+            "months": s.months,
+            "activities": ", ".join(item.id for item in s.activities) or "-",
+        }
+        for s in list_scenarios()
+    ]
+
+
+def _activities(lang: str) -> Rows:
+    return [
+        {
+            "key": a.key,
+            "label": a.label(lang),
+            "grade": a.grade,
+            "source": a.source,
+            "changes": a.changes_da if lang == "da" else a.changes_en,
+            "cannot": a.cannot_da if lang == "da" else a.cannot_en,
+            "parameters": ", ".join(a.parameters),
+        }
+        for a in catalogue().values()
+    ]
+
+
+def _states(lang: str) -> Rows:
+    return [
+        {
+            "key": s.key,
+            "label": s.label_da if lang == "da" else s.label_en,
+            "definition": s.definition_da if lang == "da" else s.definition_en,
+        }
+        for s in STATES
+    ]
+
+
+def _measures(lang: str) -> Rows:
+    return [
+        {"key": m.key, "label": m.label(lang), "unit": m.unit, "among": m.population(lang)} for m in MEASURES.values()
+    ]
+
+
+def _parameters(lang: str) -> Rows:
+    cards = dict(ParameterSet.read("default"))
+    for activity in catalogue().values():
+        cards |= {f"{activity.key}.{id}": card for id, card in activity.parameters.items()}
+    return [
+        {
+            "id": id,
+            "value": f"{p.value:.6g}",
+            "unit": UNITS[p.unit].label_da if lang == "da" else UNITS[p.unit].label_en,
+            "range": f"{p.range[0]:g} – {p.range[1]:g}",
+            "grade": p.grade,
+            "date": p.date,
+            "label": p.label(lang),
+            "source": ", ".join(p.source),
+        }
+        for id, p in cards.items()
+    ]
+
+
+ROWS: Final[Mapping[str, Callable[[str], Rows]]] = {
+    "scenarios": _scenarios,
+    "activities": _activities,
+    "states": _states,
+    "measures": _measures,
+    "parameters": _parameters,
+}
+"""The rows of each part of the catalogue, in a language."""
