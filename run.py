@@ -246,9 +246,8 @@ def _numbers_fine(replicates: int, draws: int, workers: int | None, seed: int = 
 
 
 def _folder(out: Path | None, id: str, force: bool) -> Path:
-    """Return the new folder of the result; an existing one only with force, and only if it holds a result."""
-    from sim.ensemble import OWN_FILES
-    from sim.results import MANIFEST, PLOTS
+    """Return the new folder of the result; an existing one only with force, and only if empty or a result."""
+    from sim.results import MANIFEST, OWN_FILES, PLOTS
 
     if out is None:
         for n in range(1, 10_000):
@@ -260,7 +259,7 @@ def _folder(out: Path | None, id: str, force: bool) -> Path:
     if out.exists():
         if not force or not out.is_dir():
             raise ResultError([Problem("folder_exists", values={"folder": out})])
-        if not (out / MANIFEST).is_file():
+        if not (out / MANIFEST).is_file() and any(out.iterdir()):
             raise ResultError([Problem("not_a_result", values={"folder": out})])
         figure = re.compile(rf"({'|'.join(PLOTS)})(-[a-z0-9_]+)?[.](svg|csv)")
         figures = [path for path in (out / "figures").glob("*") if figure.fullmatch(path.name)]
@@ -276,7 +275,7 @@ def _carry_out(
 ) -> None:
     from sim.ensemble import start
 
-    manifest = start(job, folder, " ".join(["jobveje", *sys.argv[1:]]), overrides)
+    manifest = start(job, folder, shlex.join(["jobveje", *sys.argv[1:]]), overrides)
     _finish(job, folder, manifest, workers, lang, as_json)
 
 
@@ -286,8 +285,8 @@ def _finish(job: Job, folder: Path, manifest: dict[str, Any], workers: int | Non
     from sim.ensemble import Unfinished, execute
     from sim.report import write_report
 
-    door = "python run.py" if Path(sys.argv[0]).name == "run.py" else "jobveje"
-    again = f"{door} resume {shlex.quote(str(folder))}"
+    door = ["python", sys.argv[0]] if Path(sys.argv[0]).name == "run.py" else ["jobveje"]
+    again = shlex.join([*door, "resume", str(folder)])
     bar = tqdm(
         total=job.resident_months,
         desc=text("cli.progress", lang),
@@ -547,7 +546,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lang = spoken(given)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8")
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     helping = _translated_help(lang) if "--help" in given or not given else contextlib.nullcontext()
     try:
         with helping:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,8 +40,6 @@ def differences(outcomes: pd.DataFrame, against: str, months: list[str]) -> pd.D
                 estimate=("d", "mean"),
                 sd=("d", "std"),
                 p_above_zero=("above", "mean"),
-                p2=("d", _percentile(0.025)),
-                p97=("d", _percentile(0.975)),
                 replicates=("replicate", "nunique"),
                 draws=("draw", "nunique"),
             )
@@ -51,7 +49,12 @@ def differences(outcomes: pd.DataFrame, against: str, months: list[str]) -> pd.D
         table["se"] = table["sd"] / np.sqrt(n)
         table["low"], table["high"] = spread_limits(table["estimate"].to_numpy(), table["sd"].to_numpy(), n)
         counted = table["measure"].map(lambda key: MEASURES[key].unit == "persons") & (n > 1)
-        table.loc[counted, "low"], table.loc[counted, "high"] = table["p2"], table["p97"]
+        persons = pair[pair["measure"].isin(table.loc[counted, "measure"])]
+        if len(persons):
+            limits = persons.groupby(KEYS, sort=False, observed=True)["d"].quantile(np.array([0.025, 0.975])).unstack()
+            table.loc[counted, ["low", "high"]] = limits.reindex(
+                pd.MultiIndex.from_frame(table.loc[counted, KEYS])
+            ).to_numpy()
         table["scenario"], table["against"], table["interval"] = scenario, against, "luck"
         table["structure"] = mine["structure"].iloc[0]
         parts.append(table)
@@ -70,10 +73,6 @@ def differences(outcomes: pd.DataFrame, against: str, months: list[str]) -> pd.D
         "structure",
     ]
     return pd.concat(parts, ignore_index=True)[columns]
-
-
-def _percentile(share: float) -> Callable[[pd.Series], float]:
-    return lambda values: float(values.quantile(share))
 
 
 def headlines(result: Result) -> pd.DataFrame:

@@ -29,8 +29,8 @@ from .measures import GROUPINGS, MEASURES
 from .parameters import ParameterSet
 from .results import (
     COLUMNS,
-    FILES,
     MANIFEST,
+    REPORT,
     Result,
     assumptions,
     observed,
@@ -48,8 +48,6 @@ SHARD_ROWS = 2_000_000
 """Most residents stacked at once, to bound memory."""
 WORKERS_FROM = 200_000_000
 """Resident-months below which starting workers costs more than it saves."""
-REPORT = "report.html"
-"""The last file of a result; without it a resumed result is read back and reported."""
 
 Progress = Callable[[int], None]
 """Told how many resident-months have just been simulated."""
@@ -80,7 +78,20 @@ class Job:
         engine: str = "auto",
         shard: int | None = None,
     ) -> Job:
-        """Make a job, choosing a shard size when none is given."""
+        """Make a job, choosing a shard size when none is given.
+
+        Raises ``ResultError`` when nothing is compared, there are no replicates or the seed is negative.
+        """
+        least = {"replicates": (replicates, 1), "seed": (seed, 0)}
+        if against is not None:
+            least["scenarios"] = (len(scenarios), 2)
+        problems = [
+            Problem("whole_at_least", key=key, values={"value": value, "low": low})
+            for key, (value, low) in least.items()
+            if value < low
+        ]
+        if problems:
+            raise ResultError(problems)
         first = scenarios[0]
         one = first.residents * first.months * len(scenarios)
         fitting = min(SHARD_RESIDENT_MONTHS // max(one, 1), SHARD_ROWS // max(first.residents, 1))
@@ -126,7 +137,7 @@ def run_shard(job: Job, replicates: range, progress: Progress | None = None) -> 
     }
     if job.against is not None:
         tables["pairing"] = [pairing(lives[0], life, replicates) for life in lives[1:]]
-    return {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
+    return {name: _stack(parts) for name, parts in tables.items()}
 
 
 def _live(scenario: Scenario, job: Job, replicates: range, progress: Progress | None) -> Life:
@@ -250,7 +261,7 @@ def execute(
     if progress is not None:
         done = sum(len(s) for s in job.shards) - sum(len(s) for s in missing)
         progress(done * (job.resident_months // job.replicates))
-    workers = workers or os.cpu_count() or 1
+    workers = workers or _cores()
     work = sum(len(s) for s in missing) * (job.resident_months // job.replicates)
     kept: dict[range, dict[str, pd.DataFrame]] = {}
     if workers > 1 and len(missing) > 1 and work >= WORKERS_FROM:
@@ -271,6 +282,13 @@ def execute(
         result.save(folder)
         shutil.rmtree(shards)
     return result
+
+
+def _cores() -> int:
+    """Return the cores this process may use, which a scheduler or container can make fewer than the machine has."""
+    from joblib import cpu_count
+
+    return int(cpu_count())
 
 
 def _name(replicates: range) -> str:
@@ -405,7 +423,3 @@ def compare(
     check_shared(compared, against)
     job = Job.plan([against, *compared], against.id, seed, replicates, engine)
     return execute(job, None, _manifest(job, "python"), workers)
-
-
-OWN_FILES = (*FILES.values(), MANIFEST, "pairing.json", REPORT)
-"""Files a run writes into its folder, besides ``figures/`` and ``shards/``."""

@@ -181,7 +181,7 @@ class AreaModel(mesa.Model):
         self.ledger = Ledger()
         self.state_counts = [self._count_states()]
         self._resident = resident
-        self._views: list[Resident] = []
+        self._views: dict[int, Resident] = {}
         self._agents_seen: AgentSet | None = None
         self._pass = MonthPass(choose(engine, len(self.population) * scenario.months), len(self.population))
         self._tables = Tables.of(self.parameters, self.start // 12)
@@ -334,8 +334,8 @@ class AreaModel(mesa.Model):
         if self._agents_seen is None:
             if len(self.stream.replicates) > 1:
                 raise AttributeError("agents are views of one replicate; make AreaModel(..., replicate=0)")
-            self._views = [self._resident(self, row) for row in range(len(self.population))]
-            self._agents_seen = AgentSet(self._views, random=self.random)
+            everybody = [self.resident(row) for row in range(len(self.population))]
+            self._agents_seen = AgentSet(everybody, random=self.random)
         return self._agents_seen
 
     @property
@@ -349,7 +349,7 @@ class AreaModel(mesa.Model):
         return [self._resident]
 
     def resident(self, id: int) -> Resident:
-        """Return the view on resident ``id``.
+        """Return the view on resident ``id``, the same one every time; ``model.agents`` holds it too.
 
         Raises ``ParameterError`` when nobody has that id.
         """
@@ -357,7 +357,9 @@ class AreaModel(mesa.Model):
             raise ParameterError(
                 [Problem("bounds", key="resident", values={"value": id, "low": 0, "high": len(self.population) - 1})]
             )
-        return self._views[id] if self._views else self._resident(self, id)
+        if id not in self._views:
+            self._views[id] = self._resident(self, id)
+        return self._views[id]
 
 
 _SIDE_STATE = np.isin(np.arange(len(STATES)), [CODE[key] for key in SIDE_STATES])

@@ -41,6 +41,7 @@ UNITS: Mapping[str, Unit] = {
     "per_month": Unit(0, 20, "pr. måned", "per month"),
     "share": Unit(0, 1, "andel (0-1)", "share (0-1)"),
     "months": Unit(0, 1200, "måneder", "months"),
+    "course_months": Unit(1, 120, "hele måneder", "whole months", whole=True),
     "hours_per_week": Unit(0, 60, "timer pr. uge", "hours per week"),
     "hours_per_year": Unit(0, 3000, "timer pr. år", "hours per year"),
     "log_hazard_ratio": Unit(-5, 5, "log hazard-ratio", "log hazard ratio"),

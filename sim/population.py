@@ -15,6 +15,7 @@ import numpy as np
 from .engine.streams import Stream
 from .measures import COHORTS, Columns
 from .parameters import ParameterSet
+from .sources import evidence
 from .states import AGE_CLASSES, CODE, ORIGINS, PHASE_CODE, PHASES, SEXES, STATES
 from .transitions import (
     AGE_CLASS,
@@ -136,7 +137,7 @@ def cohort_cells(parameters: ParameterSet) -> Cells:
     Within each group age, sex and origin are those of the area.
     """
     area = area_cells(parameters)
-    counts = {"job_ready": COHORT_SIZES[0], "activity_ready": COHORT_SIZES[1]}
+    counts = {state: float(evidence(id)["value"]) for state, id in COHORT_EVIDENCE.items()}
     keep = (area.age >= 25) & (area.age <= 50) & np.isin(area.state, [CODE[state] for state in counts])
     cells = Cells(*(column[keep] for column in area))
     weight = cells.weight.copy()
@@ -147,8 +148,8 @@ def cohort_cells(parameters: ParameterSet) -> Cells:
     return Cells(*(column[order] for column in cells._replace(weight=weight)))
 
 
-COHORT_SIZES = (3240, 11652)
-"""Persons in the published cohorts: job-ready and other recipients (fig4_13_n_jobready_2011, fig4_13_n_other_2011)."""
+COHORT_EVIDENCE = {"job_ready": "fig4_13_n_jobready_2011", "activity_ready": "fig4_13_n_other_2011"}
+"""Evidence rows with the persons in the published cohorts."""
 
 RECIPES: Mapping[str, Callable[[ParameterSet], Cells]] = {"area": area_cells, "cohorts_2011": cohort_cells}
 

@@ -25,27 +25,10 @@ from .errors import Problem, ResultError
 from .locale import month_name, number, percent, text
 from .measures import COHORTS, MEASURES
 from .parameters import GRADES, UNITS
-from .results import DIGITS, read_manifest, write_atomically
+from .results import DIGITS, read_csv, read_manifest, write_atomically
 from .sources import ASSUMPTION, flow_targets, source_of
 
 _TEMPLATE: Final = Path(__file__).parent / "locale" / "report.html"
-_TEXTS: Final = dict.fromkeys(
-    (
-        "scenario",
-        "against",
-        "activity",
-        "month",
-        "group_by",
-        "group",
-        "measure",
-        "view",
-        "interval",
-        "cohort",
-        "date",
-    ),
-    str,
-)
-"""Columns that are text even when they look like numbers."""
 _LIMITS: Final = ("displacement", "moving", "ageing", "once", "long_run", "effect", "parameters", "alone")
 _TEST: Final = "cash_benefit_cohorts_2011"
 """The shipped scenario that can be held against the published shares."""
@@ -220,7 +203,7 @@ class _Report:
         return frame if len(frame) else None
 
     def _csv(self, name: str, *columns: str) -> pd.DataFrame | None:
-        return self._read(name, columns, lambda path: pd.read_csv(path, dtype=_TEXTS))
+        return self._read(name, columns, read_csv)
 
     @cached_property
     def differences(self) -> pd.DataFrame | None:

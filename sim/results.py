@@ -14,6 +14,7 @@ import pandas as pd
 
 from .activities import catalogue
 from .errors import Problem, ResultError, nearest
+from .locale import default_language
 from .measures import MEASURES
 from .parameters import Parameter, ParameterSet
 from .scenario import Scenario
@@ -25,6 +26,26 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 DIGITS = "%.10g"
 """How numbers are written in CSV files."""
+
+_TEXT_COLUMNS = (
+    *("scenario", "against", "structure", "view", "month", "group_by", "group", "measure", "interval", "activity"),
+    *(
+        "target",
+        "reading",
+        "label_da",
+        "label_en",
+        "id",
+        "unit",
+        "grade",
+        "source",
+        "date",
+        "note_da",
+        "note_en",
+        "used_by",
+    ),
+    *("cohort", "month_0", "month_1", "month_2", "group_0", "group_1", "group_2"),
+)
+"""Columns that hold text in whatever table they stand."""
 
 ONLY_FITTED_WITH = frozenset({"control_age_sd"})
 """Parameters that the calibration reads and a run does not."""
@@ -41,6 +62,12 @@ FILES: Mapping[str, str] = {
     "flows": "flows.csv",
 }
 """File of each table."""
+
+REPORT = "report.html"
+"""The page that says a run or comparison is wholly finished."""
+
+OWN_FILES = (*FILES.values(), MANIFEST, "pairing.json", REPORT)
+"""Files of a result, besides ``figures/`` and ``shards/``."""
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "outcomes": (
@@ -123,8 +150,10 @@ class Result:
             found = found[found[column] == value]
         return found.reset_index(drop=True)
 
-    def plot(self, name: str = "states", lang: str = "en") -> Figure:
-        """Return the figure ``name`` (states, flows, differences, forest, observed or queues), in ``lang``.
+    def plot(self, name: str = "states", lang: str | None = None) -> Figure:
+        """Return the figure ``name`` (states, flows, differences, forest, observed or queues).
+
+        ``lang`` is ``da`` or ``en``; without it that of JOBVEJE_LANG, else Danish.
 
         Raises ``ResultError`` for a figure that does not exist or that this result has no data for.
         """
@@ -132,12 +161,17 @@ class Result:
 
         if name not in PLOTS:
             raise ResultError([_choice("plot", name, PLOTS)])
-        return plots.of_result(name, self.tables, self.manifest, lang)
+        return plots.of_result(name, self.tables, self.manifest, lang or default_language())
 
     def save(self, folder: str | Path) -> Path:
-        """Write every table, the manifest last, into ``folder`` (made if missing) and return it."""
+        """Write every table, the manifest last, into ``folder`` (made if missing) and return it.
+
+        Files of an earlier result in it that this one does not have are removed, so that the two never mix.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        for name in {*OWN_FILES} - {FILES[name] for name in self.tables} - {MANIFEST}:
+            (folder / name).unlink(missing_ok=True)
         for name, table in self.tables.items():
             path = folder / FILES[name]
             write = _write_parquet if path.suffix == ".parquet" else _write_csv
@@ -159,9 +193,17 @@ class Result:
         for name, file in FILES.items():
             path = folder / file
             if path.is_file():
-                tables[name] = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+                tables[name] = pd.read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
         path = folder / "pairing.json"
         return cls(manifest, tables, json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None)
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read a table of a result; texts stay texts, even those that look like numbers (a scenario called ``007``).
+
+    Raises ``OSError`` or pandas' parsing errors as they come.
+    """
+    return pd.read_csv(path, dtype=dict.fromkeys(_TEXT_COLUMNS, str), keep_default_na=False, na_values=[""])
 
 
 def _choice(key: str, value: str, allowed: Any) -> Problem:
@@ -189,7 +231,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write ``content`` as readable JSON, atomically."""
     text = json.dumps(content, indent=1, ensure_ascii=False, sort_keys=False) + "\n"
-    write_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
+    write_atomically(path, lambda part: part.write_bytes(text.encode("utf-8", "backslashreplace")))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -313,5 +355,5 @@ def observed(summary: pd.DataFrame) -> pd.DataFrame:
 
 _COHORT_LABELS = {
     "job_ready_2011": ("jobparate 2011", "job-ready 2011"),
-    "activity_ready_2011": ("øvrige kontanthjælpsmodtagere 2011", "other cash-benefit recipients 2011"),
+    "activity_ready_2011": ("aktivitetsparate 2011", "activity-ready 2011"),
 }

@@ -16,16 +16,17 @@ import numba
 
 
 def cache_folder() -> Path:
-    """Return the writable folder that holds the compiled kernels of exactly this file."""
+    """Return the folder that holds the compiled kernels of exactly this file; a new one if no home can be written."""
     digest = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jobveje"
     try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jobveje"
         base.mkdir(parents=True, exist_ok=True)
         writable = os.access(base, os.W_OK)
-    except OSError:
+    except (OSError, RuntimeError):
         writable = False
     if not writable:
-        base = Path(tempfile.gettempdir()) / "jobveje"
+        # A folder of this process alone: what lies in a shared one could be anybody's.
+        base = Path(tempfile.mkdtemp(prefix="jobveje-"))
     return base / f"kernels-{numba.__version__}-{digest}"
 
 

@@ -34,7 +34,7 @@ ARROWS: dict[str, set[str]] = {
     "transitions": {"engine.streams", "parameters", "states"},
     "chain": {"parameters", "states", "transitions"},
     "measures": {"engine.ledger", "states", "transitions"},
-    "population": {"engine.streams", "measures", "parameters", "states", "transitions"},
+    "population": {"engine.streams", "measures", "parameters", "sources", "states", "transitions"},
     "scenario_yaml": {"errors"},
     "scenario_file": {"errors", "scenario_yaml"},
     "scenario_format": {"activities", "locale", "parameters", "scenario_file"},
@@ -71,7 +71,7 @@ ARROWS: dict[str, set[str]] = {
         "transitions",
         *ENGINE,
     },
-    "results": {"activities", "errors", "measures", "parameters", "plots", "scenario", "sources"},
+    "results": {"activities", "errors", "locale", "measures", "parameters", "plots", "scenario", "sources"},
     "collect": {"activities.base", "measures", "results", "scenario", "states"},
     "comparison": {"activities.base", "collect", "errors", "measures", "results", "scenario"},
     "ensemble": {

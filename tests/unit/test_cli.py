@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 import run
-from sim import Scenario, comparison, ensemble
+from sim import Result, Scenario, comparison, ensemble
 from sim.activities import catalogue
 from sim.comparison import headlines
 from sim.locale import LANGUAGES
@@ -459,7 +459,7 @@ def test_an_existing_folder_is_refused_and_left_alone(cli: Call, tmp_path: Path)
             assert found == [
                 f"the folder {folder} exists already; use --force to replace it, or choose another with --out."
             ]
-    for folder, words in (("empty", "manifest.json"), ("photos", "manifest.json"), ("file", "exists already")):
+    for folder, words in (("photos", "manifest.json"), ("file", "exists already")):
         found = lines(cli("run", "baseline", *SMALL, "--out", folder, "--force", "--lang", "en", code=2))
         assert len(found) == 1
         assert words in found[0]
@@ -727,3 +727,29 @@ def test_help_is_in_the_language(tmp_path: Path, lang: str):
     expected = {"against", "set", "out", "force", "replicates", "draws", "workers", "seed", "lang", "json", "help"}
     assert set(re.findall(r"--([a-z]+)", about)) == expected
     assert not any(word in about for word in other)
+
+
+@pytest.mark.parametrize("id", ["007", "2024", "null", "nan"])
+def test_a_scenario_may_be_called_like_a_number_or_nothing(tmp_path: Path, id: str):
+    file = tmp_path / "odd.yaml"
+    file.write_text(f'schema: scenario/1\nid: "{id}"\ntitle: {{da: A, en: B}}\nextends: scenarios/leisure_jobs\n')
+    folder = str(tmp_path / "r")
+    said = called("compare", str(file), "--against", "baseline", "--out", folder, "-s", SHARED[0], "--replicates", "2")
+    assert said.code == 0, said
+    again = Result.load(folder)
+    assert again.table("differences")["scenario"].unique().tolist() == [id]
+    assert len(again.table("queues", scenario=id)) == 2 * 60
+
+
+def test_an_empty_folder_takes_a_result_with_force_only(cli: Call):
+    small = ("run", "baseline", "-s", "population.residents=50", "-s", "horizon.months=1", "--replicates", "2")
+    Path("r").mkdir()
+    cli(*small, "--out", "r", code=2)
+    cli(*small, "--out", "r", "--force")
+
+
+def test_a_file_name_outside_utf8_is_one_message():
+    command = [sys.executable, str(DOOR), "check", b"\xff.yaml"]
+    ended = subprocess.run(command, capture_output=True, check=False)
+    assert ended.returncode == 2
+    assert len(ended.stderr.strip().splitlines()) == 1

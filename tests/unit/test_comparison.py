@@ -1,11 +1,15 @@
 """Paired differences against numbers worked out by hand."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from sim import Scenario, compare
+from sim import Result, Scenario, compare, run, toy_area
 from sim.comparison import differences, headlines
+from sim.errors import ResultError
 
 MONTH = "2013-12"
 
@@ -131,3 +135,28 @@ def test_limits_of_persons_are_percentiles_over_replicates() -> None:
     counted = outcomes({"base": [0.0] * 4, "jobs": [0.0, 0.0, 0.0, 8.0]}).assign(measure="never_served")
     found = only(differences(counted, "base", [MONTH]))
     assert (found["low"], found["high"]) == (0, pytest.approx(8 * 0.925))
+
+
+def test_what_cannot_be_run_is_refused_in_python_too() -> None:
+    base = toy_area(residents=20, months=1)
+    for refused in (lambda: run(base, replicates=0), lambda: run(base, seed=-1), lambda: compare([], base)):
+        with pytest.raises(ResultError):
+            refused()
+
+
+def test_a_result_saved_over_another_leaves_nothing_of_it(tmp_path: Path) -> None:
+    base = toy_area(residents=50, months=1)
+    jobs = replace(base.with_activity("leisure_job", places=1), id="jobs")
+    compare(jobs, base, replicates=2).save(tmp_path)
+    run(base, replicates=2).save(tmp_path)
+    again = Result.load(tmp_path)
+    assert "differences" not in again.tables
+    assert again.pairing is None
+
+
+def test_tables_keep_their_types_when_the_base_has_no_activities() -> None:
+    base = Scenario.read("baseline").scaled(300)
+    jobs = Scenario.read("leisure_jobs").scaled(300)
+    result = compare(jobs, base, replicates=2)
+    assert result.table("queues")["places"].dtype == np.int64
+    assert result.table("participants")["resident"].dtype == np.int64

@@ -207,9 +207,10 @@ def test_a_users_step_runs_after_the_month_in_id_order_and_repeats() -> None:
 
 def test_without_a_step_no_views_are_made(model: AreaModel) -> None:
     model.step()
-    assert model._views == []
-    assert model.resident(3) is not model.resident(3)
-    assert model.agents[3] is model.resident(3)
+    assert not model._views
+    known = model.resident(3)
+    assert list(model._views) == [3]
+    assert list(model.agents)[3] is known is model.resident(3)
 
 
 # --- memory
