@@ -25,7 +25,7 @@ from .parameters import ParameterSet
 from .population import Population
 from .scenario import Scenario, month_number, month_text
 from .states import CODE, ORIGINS, SEXES, STATE_KEYS, STATES
-from .transitions import PHASE_ENTERED, PHASE_STATE, SIDE_AGES, SIDE_CLASS, SIDE_STATES, Tables, side_row
+from .transitions import IS_SIDE_STATE, PHASE_ENTERED, PHASE_STATE, SIDE_AGES, SIDE_CLASS, Tables, side_row
 
 
 class Resident(mesa.Agent):
@@ -238,7 +238,7 @@ class AreaModel(mesa.Model):
         """Draw the side jobs of residents whose hazards activities shift: the same draws, other limits."""
         people = self.population
         rows = np.flatnonzero(people.affected) if self.courses else np.empty(0, dtype=np.int64)
-        rows = rows[_SIDE_STATE[people.state[rows]]]
+        rows = rows[IS_SIDE_STATE[people.state[rows]]]
         if not len(rows):
             return rows
         start, end = np.zeros(len(people)), np.zeros(len(people))
@@ -272,7 +272,7 @@ class AreaModel(mesa.Model):
 
     def _end_side_jobs_outside_school(self, rows: np.ndarray) -> None:
         people = self.population
-        left = rows[(people.side_hours[rows] > 0) & ~_SIDE_STATE[people.state[rows]]]
+        left = rows[(people.side_hours[rows] > 0) & ~IS_SIDE_STATE[people.state[rows]]]
         people.side_hours[left] = 0
         self.ledger.add(self.month, "side_job", left, 1, 0)
 
@@ -360,6 +360,3 @@ class AreaModel(mesa.Model):
         if id not in self._views:
             self._views[id] = self._resident(self, id)
         return self._views[id]
-
-
-_SIDE_STATE = np.isin(np.arange(len(STATES)), [CODE[key] for key in SIDE_STATES])

@@ -34,6 +34,7 @@ from .activities import catalogue
 from .errors import Problem, ResultError
 from .locale import month_name, number, percent, text
 from .measures import COHORTS, MEASURES
+from .scenario import month_number, month_text
 from .states import ORIGIN_LABELS, SEX_LABELS, STATES
 
 WIDTH: Final = 900
@@ -344,24 +345,15 @@ def _end_labels(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
         )
 
 
-def _ordinal(month: str) -> int:
-    year, number_ = month.split("-")
-    return int(year) * 12 + int(number_) - 1
-
-
-def _month(ordinal: int) -> str:
-    return f"{ordinal // 12}-{ordinal % 12 + 1:02d}"
-
-
 def _month_axis(axes: Axes, months: Iterable[str], lang: str, most: int) -> None:
     """Mark Decembers on the x axis, at most ``most``, or the ends when the span has fewer than two."""
-    span = sorted({_ordinal(month) for month in months})
+    span = sorted({month_number(month) for month in months})
     ticks = [m for m in range(span[0], span[-1] + 1) if m % 12 == 11]
     if len(ticks) < 2:
         ticks = [span[0], span[-1]] if len(span) > 1 else span
     ticks = ticks[::-1][:: max(1, math.ceil(len(ticks) / most))][::-1]
     axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.set_xticklabels([month_name(_month(tick), lang) for tick in ticks], fontsize=SMALL)
+    axes.set_xticklabels([month_name(month_text(tick), lang) for tick in ticks], fontsize=SMALL)
     axes.set_xlim(span[0], span[-1] if len(span) > 1 else span[0] + 1)
 
 
@@ -421,7 +413,7 @@ def states_figure(data: pd.DataFrame, lang: str, titles: Mapping[str, str]) -> F
         wide = data[data["scenario"] == scenario].pivot(index="month", columns="part", values="share")[parts]
         axes = _axes(figure, 56, row * panel + 40, WIDTH - 56 - room, high)
         _write(figure, 6, row * panel + 6, titles[scenario], fontsize=11, fontweight="bold")
-        x = [_ordinal(month) for month in wide.index]
+        x = [month_number(month) for month in wide.index]
         edges = np.vstack([np.zeros(len(wide)), 100 * wide.to_numpy().cumsum(axis=1).T])
         ends = []
         for part, below, above in zip(parts, edges[:-1], edges[1:], strict=True):
@@ -690,7 +682,7 @@ def differences_figure(data: pd.DataFrame, lang: str, titles: Mapping[str, str])
         axes = _axes(figure, left + 52, below + 28, wide - 90, top + panel - 40 - below - 28)
         for scenario, (colour, dash, mark) in series.items():
             of = rows[rows["scenario"] == scenario].sort_values("month")
-            x = [_ordinal(month) for month in of["month"]]
+            x = [month_number(month) for month in of["month"]]
             low, mid, high = (_SCALE.get(unit, 1.0) * of[name].to_numpy() for name in ("low", "estimate", "high"))
             axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
             if len(of) == 1:
@@ -959,7 +951,7 @@ def queues_figure(data: pd.DataFrame, lang: str, titles: Mapping[str, str], acti
         title = f"{activities[activity]} ({titles[scenario]})"
         _write(figure, 6, row * panel + 6, title, fontsize=11, fontweight="bold")
         _write(figure, 6, row * panel + 28, text("report.points_persons", lang), color=GREY)
-        x = [_ordinal(month) for month in rows["month"]]
+        x = [month_number(month) for month in rows["month"]]
         for name, colour, dash in _LINES:
             axes.plot(x, rows[name], color=colour, linestyle=dash, linewidth=2, clip_on=False)
         axes.set_ylim(0, max(1.0, 1.06 * float(rows[["places", "enrolled", "waiting"]].to_numpy().max())))

@@ -22,6 +22,7 @@ from .transitions import (
     CELLS,
     DURATION_CLASS,
     FIRST_CELL,
+    IS_SIDE_STATE,
     NEVER,
     NEXT_AGE,
     NEXT_DURATION,
@@ -265,7 +266,7 @@ class Population:
         next_duration = NEXT_DURATION[phase, elapsed].astype(np.int64) + self.since[rows]
         next_age = NEXT_AGE[age].astype(np.int64) + self.birth[rows]
         self.until[rows] = np.minimum(np.minimum(next_duration, next_age), NEVER)
-        pupil = _SIDE_STATE[self.state[rows]] & ~self.affected[rows]
+        pupil = IS_SIDE_STATE[self.state[rows]] & ~self.affected[rows]
         self.side_row[rows] = np.where(pupil, side_row(SIDE_CLASS[age], self.side_hours[rows] > 0), 0)
 
     def columns(self, month: int, unserved: np.ndarray, leisure_job_hours: float) -> Columns:
@@ -284,6 +285,5 @@ class Population:
         )
 
 
-_SIDE_STATE = np.isin(np.arange(len(STATES)), [CODE[key] for key in SIDE_STATES])
 _PASSES = np.array([phase.until or NEVER for phase in PHASES])
 _THEN = np.array([PHASE_CODE[phase.then or phase.key] for phase in PHASES], dtype=np.uint8)

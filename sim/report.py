@@ -56,8 +56,6 @@ class Table:
     note: str = ""
     words: bool = False
     """Cells are words, not numbers."""
-    english: int | None = None
-    """Column written in English only."""
 
 
 @dataclass(frozen=True)
@@ -954,7 +952,7 @@ class _Report:
                 ]
             )
         columns = [self.t(key) for key in ("parameter", "value", "range", "grade", "note")]
-        return Table(self.t("table_assumed"), columns, [("", body)], words=True, english=4)
+        return Table(self.t("table_assumed"), columns, [("", body)], words=True)
 
     @property
     def pairing(self) -> tuple[str, bool]:

@@ -79,6 +79,8 @@ for _first in sorted({c.first * 12 for c in AGE_CLASSES} | {12 * a for a in SIDE
 
 SIDE_STATES = ("basic_school", "in_education")
 """States in which a side job is a leisure job."""
+IS_SIDE_STATE = np.isin(np.arange(len(STATES)), [CODE[key] for key in SIDE_STATES])
+"""Whether a side job is a leisure job, by state code."""
 
 
 def pension_multiplier(parameters: ParameterSet, year: int) -> float:

@@ -85,7 +85,7 @@ ARROWS: dict[str, set[str]] = {
         "scenario",
         "sources",
     },
-    "plots": {"activities", "errors", "locale", "measures", "states"},
+    "plots": {"activities", "errors", "locale", "measures", "scenario", "states"},
     "report": {"errors", "locale", "measures", "parameters", "plots", "results", "sources"},
     "": {"activities"},
 }
