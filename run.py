@@ -15,6 +15,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sim.ensemble import Job
+    from sim.evaluation import Evaluation
     from sim.results import Result
     from sim.scenario import Scenario
 
@@ -61,12 +63,20 @@ Diff = Annotated[str | None, typer.Option("--diff", metavar="OTHER", help=_t("op
 Set = Annotated[list[str] | None, typer.Option("-s", "--set", metavar="KEY=VALUE", help=_t("opt_set"))]
 SetCompared = Annotated[list[str] | None, typer.Option("-s", "--set", metavar="KEY=VALUE", help=_t("opt_set_compare"))]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help=_t("opt_out"))]
+EvaluationOut = Annotated[Path | None, typer.Option("--out", metavar="DIR", help=_t("opt_out_evaluate"))]
 Force = Annotated[bool, typer.Option("--force", help=_t("opt_force"))]
 Replicates = Annotated[int, typer.Option("--replicates", metavar="N", help=_t("opt_replicates"))]
 Draws = Annotated[int, typer.Option("--draws", metavar="N", help=_t("opt_draws"))]
 Workers = Annotated[int | None, typer.Option("--workers", metavar="N", help=_t("opt_workers"))]
+Participants = Annotated[
+    int, typer.Option("--participants", metavar="N", help=_t("opt_participants"), show_default=False)
+]
+Studies = Annotated[int, typer.Option("--studies", metavar="N", help=_t("opt_studies"))]
+Design = Annotated[str, typer.Option("--design", metavar="did", help=_t("opt_design"))]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help=_t("opt_seed"))]
 Lang = Annotated[str | None, typer.Option("--lang", metavar="da|en", help=_t("opt_lang"))]
+Sensitivity = Annotated[bool, typer.Option("--sensitivity/--no-sensitivity", help=_t("opt_sensitivity"))]
+TryPeople = Annotated[bool, typer.Option("--people-sensitivity", help=_t("opt_people_sensitivity"))]
 Json = Annotated[bool, typer.Option("--json", help=_t("opt_json"))]
 
 
@@ -177,6 +187,8 @@ def compare(
     force: Force = False,
     replicates: Replicates = 10,
     draws: Draws = 1,
+    sensitivity: Sensitivity = True,
+    people_sensitivity: TryPeople = False,
     workers: Workers = None,
     seed: Seed = 1,
     lang: Lang = None,
@@ -200,7 +212,9 @@ def compare(
         raise ScenarioError(problems)
     base, *compared = read
     check_shared(compared, base)
-    job = Job.plan(read, base.id, seed, replicates)
+    job = Job.plan(
+        read, base.id, seed, replicates, sensitivity=sensitivity or people_sensitivity, try_people=people_sensitivity
+    )
     changed = {"compared": set_ or [], "base": shared}
     _carry_out(job, _folder(out, compared[0].id, force), workers, lang, as_json, changed)
 
@@ -214,6 +228,57 @@ def resume(folder: Folder, workers: Workers = None, lang: Lang = None, as_json: 
     _numbers_fine(1, 1, workers)
     job, manifest = job_of(folder)
     _finish(job, folder, manifest, workers, lang, as_json)
+
+
+@app.command("evaluate", help=_t("evaluate"))
+def evaluate_(
+    file: File,
+    participants: Participants,
+    design: Design = "did",
+    set_: Set = None,
+    replicates: Replicates = 20,
+    studies: Studies = 400,
+    out: EvaluationOut = None,
+    force: Force = False,
+    workers: Workers = None,
+    seed: Seed = 1,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Evaluate a scenario as the source evaluated real areas."""
+    from tqdm import tqdm
+
+    from sim.evaluation import EVALUATION, evaluate
+    from sim.scenario import Scenario
+
+    lang = _language(lang)
+    scenario = Scenario.read(file, set_ or ())
+    if out is not None and out.exists() and not (force and (out / EVALUATION).is_file()):
+        raise ResultError([Problem("folder_exists", values={"folder": out})])
+    with contextlib.ExitStack() as shown:
+        bars: list[tqdm] = []
+
+        def advance(done: int, parts: int) -> None:
+            if not bars:
+                words = text("cli.progress", lang), text("cli.unit_part", lang)
+                bars.append(shown.enter_context(tqdm(total=parts, desc=words[0], unit=words[1], file=sys.stderr)))
+            bars[0].update(done - bars[0].n)
+
+        try:
+            found = evaluate(scenario, participants, replicates, seed, workers, studies, design, advance)
+        except InputError as error:
+            options = {name.lstrip("-"): name for name in _EVALUATE_OPTIONS}
+            raise InputError([replace(p, key=options.get(p.key, p.key)) for p in error.problems]) from error
+    if out is not None:
+        found.save(out, lang)
+    if as_json:
+        _print_json(found.to_dict())
+    else:
+        _print_evaluation(found, lang)
+
+
+_EVALUATE_OPTIONS = ("--participants", "--replicates", "--seed", "--workers", "--studies", "--design")
+"""Options of ``evaluate`` that the library checks, which names them without dashes."""
 
 
 def _language(lang: str | None) -> str:
@@ -298,9 +363,21 @@ def _finish(job: Job, folder: Path, manifest: dict[str, Any], workers: int | Non
     def advance(resident_months: int) -> None:
         bar.update(resident_months)
 
+    trials: list[tqdm] = []
+
+    def tried(done: int, total: int) -> None:
+        bar.close()
+        if not trials:
+            words, unit = text("cli.progress_tried", lang), text("cli.unit_tried", lang)
+            trials.append(tqdm(total=total, desc=words, unit=unit, file=sys.stderr))
+        trials[0].total = total
+        trials[0].update(done - trials[0].n)
+
     try:
         with bar:
-            result = execute(job, folder, manifest, workers, advance)
+            result = execute(job, folder, manifest, workers, advance, tried)
+        for trial in trials:
+            trial.close()
         write_report(folder, lang)
     except KeyboardInterrupt:
         print("\n" + Problem("interrupted", values={"command": again}).render(lang), file=sys.stderr)
@@ -339,6 +416,7 @@ def _print_comparison(result: Result, folder: Path, lang: str, as_json: bool) ->
         single = manifest["replicates"] == 1
         kind = text("cli.note_single", lang) if single else text("cli.note_compare", lang)
         print(kind, text("cli.note_points", lang), text("cli.note_assumed", lang, assumed=_assumed(result)))
+        _print_beyond(table["month"].max(), lang)
         if same:
             print(pairing_words(result.pairing, {s["id"]: s["id"] for s in manifest["scenarios"]}, lang))
         print(text("cli.written", lang, folder=folder))
@@ -349,8 +427,8 @@ def _print_comparison(result: Result, folder: Path, lang: str, as_json: bool) ->
 
 def _print_differences(found: list[dict[Any, Any]], lang: str) -> None:
     """Print the measures that differ as a table, the intervals only where there are any, and name the others."""
+    from sim.headline import computing_error
     from sim.measures import MEASURES
-    from sim.report import computing_error
 
     rows, same = [], []
     for row in found:
@@ -372,6 +450,57 @@ def _print_differences(found: list[dict[Any, Any]], lang: str) -> None:
         _print_rows(rows, False, _headings([name for name in rows[0] if name not in ids], lang) | ids)
     if same:
         print(text("cli.unchanged", lang, measures="; ".join(same)))
+
+
+def _print_evaluation(found: Evaluation, lang: str) -> None:
+    """Print the two odds ratios and the shares by year beside the published ones, and what they mean."""
+    from sim.study import EVENT_YEARS
+
+    size = {"scenario": found.scenario, "replicates": number(found.replicates, lang), "seed": found.seed}
+    size |= {"pairs": number(found.pairs, lang), "residents": number(found.residents, lang)}
+    print(text("cli.heading_evaluate", lang, **size))
+    rows = []
+    for key, effect in found.effects.items():
+        row = {
+            "effect": text("cli.effect_start", lang) if key == "start_year" else text("cli.effect_after", lang),
+            "adjusted": number(effect.adjusted, lang, 2),
+        }
+        row["one_study"] = " … ".join(number(limit, lang, 2) for limit in (effect.low, effect.high))
+        row |= {"published": number(effect.published_adjusted, lang, 2)}
+        row |= {"unadjusted": number(effect.unadjusted, lang, 2)}
+        rows.append(row | {"published_raw": number(effect.published_unadjusted, lang, 2)})
+    _print_rows(rows, False, _headings(list(rows[0]), lang))
+    print()
+    simulated, published = found.paths, found.published_paths
+    paths = {
+        "control": simulated["control"],
+        "control_published": published["control"],
+        "treated": simulated["treated"],
+        "treated_published": published["treated"],
+    }
+    by_year = [
+        {"event_year": f"{event:+d}" if event else "0"}
+        | {name: percent(path[at], lang) for name, path in paths.items()}
+        for at, event in enumerate(EVENT_YEARS)
+    ]
+    _print_rows(by_year, False, _headings(list(by_year[0]), lang))
+    print()
+    start = found.effects["start_year"]
+    limits = {"low": number(start.low, lang, 1), "high": number(start.high, lang, 1)}
+    power = {"power": percent(start.power, lang, 0), "adjusted": number(start.adjusted, lang, 1)}
+    print(text("cli.note_evaluate", lang, pairs=size["pairs"], **limits, **power))
+    if found.false_positive_rate is not None:
+        rate = percent(found.false_positive_rate, lang)
+        print(text("cli.note_null", lang, rate=rate, studies=number(found.studies, lang)))
+    print(text("cli.note_published", lang))
+
+
+def _print_beyond(last: str, lang: str) -> None:
+    """Say what is assumed about demand when a run goes on after the last published unemployment rate."""
+    from sim.demand import YEARS
+
+    if last > f"{YEARS[-1]}-12":
+        print(text("cli.note_demand", lang, year=YEARS[-1]))
 
 
 def _print_run(result: Result, folder: Path, lang: str, as_json: bool) -> None:
@@ -403,6 +532,7 @@ def _print_run(result: Result, folder: Path, lang: str, as_json: bool) -> None:
     _print_places(result, lang)
     notes = [] if single else [text("cli.note_run", lang)]
     print(*notes, text("cli.note_assumed", lang, assumed=_assumed(result)))
+    _print_beyond(table["month"].max(), lang)
     print(text("cli.written", lang, folder=folder))
 
 

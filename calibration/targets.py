@@ -47,8 +47,9 @@ class Targets:
 def control_path() -> tuple[list[float], list[float]]:
     """Return the mean ages (years) and leisure-job shares of the matched controls in their five event years.
 
-    Their mean age in 2010 is printed; the start year is 2014, so event year k lies 4 + k years later.
+    Their mean age in 2010 is printed, taken as whole years in December, so half a year below the exact age; the start
+    year is 2014, so event year k lies 4 + k years later.
     """
     age_2010 = float(rows("targets")["annex7_1_age_in_2010_control_matched"]["value"])
-    ages = [age_2010 + 4 + k for k in range(-3, 2)]
+    ages = [age_2010 + 0.5 + 4 + k for k in range(-3, 2)]
     return ages, [float(rows("targets")[id]["value"]) for id in CONTROL_PATH]

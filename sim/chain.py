@@ -6,22 +6,28 @@ the hazards say, and the calibration fits on it.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from .parameters import ParameterSet
-from .states import PHASE_CODE, PHASES, STATES
+from .states import ORIGINS, PHASE_CODE, PHASES, SEXES, STATES
 from .transitions import (
+    ACTIVATED,
     AGE_CLASS,
     DURATION_CLASS,
     FIRST_CELL,
+    IS_CASH_BENEFIT,
+    KEEPS_CLOCK,
     PHASE_STATE,
     SIDE_AGES,
     SIDE_CLASS,
+    activation_share,
     hazards,
     probabilities,
     side_job_hazards,
+    side_row,
+    steady_past,
 )
 
 
@@ -60,60 +66,92 @@ class Chain:
     def __init__(self, parameters: ParameterSet, start: int) -> None:
         self.parameters = parameters
         self.start = start
-        self._matrices = lru_cache(maxsize=None)(self._make_matrices)
+        self._chances = lru_cache(maxsize=None)(self._make_chances)
+        self._matrix = lru_cache(maxsize=None)(self._make_matrix)
 
-    def _make_matrices(self, year: int) -> np.ndarray:
-        """Return one-month transition matrices, shape (age classes, expanded, expanded)."""
-        to = probabilities(hazards(self.parameters, year))[:, _CELL_OF]
-        matrices = np.zeros((len(to), N_EXPANDED, N_EXPANDED))
-        matrices[:, :, FIRST] = to
-        matrices[:, np.arange(N_EXPANDED), SUCCESSOR] += 1 - to.sum(axis=-1)
-        return matrices
+    def _make_chances(self, year: int) -> np.ndarray:
+        return probabilities(hazards(self.parameters, year))
 
-    def step(self, p: np.ndarray, month: int, age_months: np.ndarray | int) -> np.ndarray:
+    def _make_matrix(self, year: int, age_class: int, sex: int, origin: int) -> np.ndarray:
+        """Return the one-month transition matrix of a stratum, shape (expanded, expanded)."""
+        to = self._chances(year)[age_class, sex, origin][_CELL_OF]
+        matrix = np.zeros((N_EXPANDED, N_EXPANDED))
+        matrix[:, FIRST] = np.where(KEEPS_CLOCK[PHASE_OF], 0, to)
+        for phase_to in np.flatnonzero(KEEPS_CLOCK.any(axis=0)):
+            rows = np.flatnonzero(KEEPS_CLOCK[PHASE_OF, phase_to])
+            matrix[rows, SUCCESSOR[expanded(np.full(len(rows), phase_to), MONTHS_OF[rows])]] += to[rows, phase_to]
+        matrix[np.arange(N_EXPANDED), SUCCESSOR] += 1 - to.sum(axis=-1)
+        return matrix
+
+    @cached_property
+    def _past(self) -> np.ndarray:
+        return steady_past(self.parameters, self.start // 12)
+
+    def started(self, phase: int, age_class: int, sex: int, origin: int) -> np.ndarray:
+        """Return the distribution over expanded states of people found in ``phase`` at the start, shape (expanded,).
+
+        Months in the phase as in a steady state; of cash-benefit recipients the usual share is in activation.
+        """
+        past = self._past[age_class, sex, origin, phase]
+        inside = activation_share(self.parameters, self.start // 12) if IS_CASH_BENEFIT[phase] else 0.0
+        months = np.arange(1, len(past) + 1)
+        p = np.zeros(N_EXPANDED)
+        for code, share in ((phase, 1 - inside), (int(ACTIVATED[phase]), inside)):
+            np.add.at(p, expanded(np.full(len(past), code), months), share * past)
+        return p
+
+    def step(
+        self, p: np.ndarray, month: int, age_months: np.ndarray, sex: np.ndarray, origin: np.ndarray
+    ) -> np.ndarray:
         """Carry distributions ``p`` (groups, expanded) through step ``month`` (1 = first after the start).
 
-        ``age_months`` is each group's age at the start of the run.
+        ``age_months`` is each group's age at the start of the run, ``sex`` and ``origin`` its codes.
         """
-        matrices = self._matrices((self.start + month) // 12)
-        classes = np.broadcast_to(AGE_CLASS[np.minimum(np.asarray(age_months) + month, 1200)], len(p))
+        year = (self.start + month) // 12
+        classes = AGE_CLASS[np.minimum(np.asarray(age_months) + month, 1200)].astype(np.int64)
+        stratum = np.broadcast_to((classes * len(SEXES) + sex) * len(ORIGINS) + origin, len(p))
         after = np.empty_like(p)
-        for age_class in np.unique(classes):
-            mine = classes == age_class
-            after[mine] = p[mine] @ matrices[age_class]
+        for code in np.unique(stratum):
+            mine = stratum == code
+            rest, o = divmod(int(code), len(ORIGINS))
+            after[mine] = p[mine] @ self._matrix(year, *divmod(rest, len(SEXES)), o)
         return after
 
-    def states(self, p: np.ndarray, months: int, age_months: np.ndarray | int) -> np.ndarray:
+    def states(
+        self, p: np.ndarray, months: int, age_months: np.ndarray, sex: np.ndarray, origin: np.ndarray
+    ) -> np.ndarray:
         """Return state probabilities, shape (months + 1, groups, states), starting from ``p`` (groups, expanded)."""
         collect = np.zeros((N_EXPANDED, len(STATES)))
         collect[np.arange(N_EXPANDED), STATE_OF] = 1
         out = [p @ collect]
         for month in range(1, months + 1):
-            p = self.step(p, month, age_months)
+            p = self.step(p, month, age_months, sex, origin)
             out.append(p @ collect)
         return np.stack(out)
 
 
-def side_job_path(parameters: ParameterSet, last_age: int) -> tuple[np.ndarray, np.ndarray]:
+def side_job_path(parameters: ParameterSet, last_age: int, frailty: int) -> tuple[np.ndarray, np.ndarray]:
     """Return, by age in months, the chance of holding a side job and of at least 26 paid hours in the past 12 months.
 
-    For a pupil or student from the first age with side jobs to ``last_age`` (years, included), without activities.
+    For a pupil or student of propensity class ``frailty``, from the first age with side jobs to ``last_age`` (years,
+    included), without activities.
     """
-    hazard = side_job_hazards(parameters)
+    chance = -np.expm1(-side_job_hazards(parameters))
     per_month = parameters.value("side_job_hours") * 52 / 12
     needed = int(np.ceil(parameters.value("leisure_job_hours_in_year") / per_month - 1e-9))
     ages = np.arange(12 * (last_age + 1))
+    starts = chance[side_row(SIDE_CLASS[ages], np.zeros(len(ages), dtype=bool), frailty)]
+    end = float(chance[side_row(np.array([0]), np.array([True]), frailty)[0]])
+    first = 12 * SIDE_AGES[0]
     job = np.zeros(len(ages))
-    for age in ages[12 * SIDE_AGES[0] :]:
-        start, end = _side_chances(hazard, int(age))
-        job[age] = job[age - 1] * (1 - end) + (1 - job[age - 1]) * start
+    for age in ages[first:]:
+        job[age] = job[age - 1] * (1 - end) + (1 - job[age - 1]) * starts[age]
     reached = np.zeros(len(ages))
-    for age in ages[12 * SIDE_AGES[0] :]:
+    for age in ages[first:]:
         begin = int(age) - 12
         p = np.zeros((2, needed + 1))
         p[:, 0] = 1 - job[begin], job[begin]
-        for m in range(begin + 1, int(age) + 1):
-            start, end = _side_chances(hazard, m)
+        for start in starts[begin + 1 : int(age) + 1]:
             none = p[0] * (1 - start) + p[1] * end
             held = p[0] * start + p[1] * (1 - end)
             p[0] = none
@@ -121,11 +159,3 @@ def side_job_path(parameters: ParameterSet, last_age: int) -> tuple[np.ndarray, 
             p[1, -1] += held[-1]
         reached[age] = p[:, -1].sum()
     return job, reached
-
-
-def _side_chances(hazard: np.ndarray, age: int) -> tuple[float, float]:
-    """Return the month's chance of starting and of ending a side job at ``age`` (months)."""
-    a = int(SIDE_CLASS[age])
-    if a < 0:
-        return 0.0, 1.0
-    return float(-np.expm1(-hazard[1 + a])), float(-np.expm1(-hazard[1 + len(SIDE_AGES) + a]))

@@ -1,4 +1,4 @@
-"""What a scenario lived through, as tables: outcomes, participants, queues and flows."""
+"""What a scenario lived through, as tables: outcomes, participants, queues, flows, and who lived there at the start."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from .activities.base import EVENTS
-from .measures import BENEFIT_GROUPS, COHORTS, GROUPINGS, MEASURES, Columns, grouped
+from .measures import AREA_GROUPINGS, BENEFIT_GROUPS, COHORTS, GROUPINGS, MEASURES, VIEWS, Columns, grouped
 from .results import COLUMNS
 from .scenario import month_text
-from .states import CODE, STATE_KEYS
+from .states import CODE, ORIGINS, SEXES, STATE_KEYS
 
 if TYPE_CHECKING:
     from .model import AreaModel
@@ -27,42 +27,103 @@ class Life(NamedTuple):
 
 
 def outcomes(life: Life, replicates: range, enrolled: np.ndarray) -> pd.DataFrame:
-    """Return every measure by month, group and replicate; ``enrolled`` marks the rows of group participant."""
+    """Return every measure by view, month, group and replicate; ``enrolled`` marks the rows of group participant.
+
+    A group with nobody in it has no row in that replicate.
+    """
     model = life.model
     frames = []
     for month, seen in life.seen.items():
-        columns = replace(seen, participant=enrolled)
         date = month_text(model.start + month)
         whole_year = date.endswith("-12") and month >= 12
-        for measure in MEASURES.values():
-            if measure.december_only and not whole_year:
-                continue
-            for group_by, group, values in grouped(measure, columns, life.ledger, month):
-                if group_by == "all" and measure.states:
+        for view, groupings in (("individual", tuple(GROUPINGS)), ("area", AREA_GROUPINGS)):
+            columns = replace(seen, participant=enrolled[: len(seen.row)]).seen(view)
+            for measure in MEASURES.values():
+                if view not in measure.views or (measure.december_only and not whole_year):
                     continue
-                frames.append((date, group_by, group, measure.key, values))
-    counts = np.stack(model.state_counts).astype(float)
-    alive = counts.sum(axis=2) - counts[:, :, CODE["gone"]]
+                for group_by, group, values in grouped(measure, columns, life.ledger, month, groupings):
+                    if group_by == "all" and measure.phases:
+                        continue
+                    frames.append((view, date, group_by, group, measure.key, values))
+    counts = np.stack(model.counts).astype(float)
+    alive = counts.sum(axis=-1) - counts[..., CODE["gone"]]
     for measure in MEASURES.values():
-        if measure.states:
-            share = counts[:, :, [CODE[s] for s in measure.states]].sum(axis=2) / np.where(alive > 0, alive, np.nan)
-            frames += [(month_text(model.start + m), "all", "all", measure.key, v) for m, v in enumerate(share)]
+        if measure.phases:
+            members = counts[..., np.array(measure.phases)].sum(axis=-1)
+            share = np.divide(members, alive, out=np.full(alive.shape, np.nan), where=alive > 0)
+            frames += [
+                (view, month_text(model.start + month), "all", "all", measure.key, share[month, v])
+                for v, view in enumerate(VIEWS)
+                for month in range(len(share))
+            ]
     n = len(replicates)
-    date, group_by, group, key, values = zip(*frames, strict=True)
-    return pd.DataFrame(
+    view, date, group_by, group, key, values = zip(*frames, strict=True)
+    found = pd.DataFrame(
         {
             "scenario": model.plan.id,
             "structure": model.parameters.structure,
             "draw": 0,
             "replicate": np.tile(np.arange(replicates.start, replicates.stop), len(values)),
-            "view": "individual",
+            "view": np.repeat(view, n),
             "month": np.repeat(date, n),
             "group_by": np.repeat(group_by, n),
             "group": np.repeat(group, n),
             "measure": np.repeat(key, n),
             "value": np.concatenate(values),
         }
-    )[list(COLUMNS["outcomes"])]
+    )
+    return found.loc[found["value"].notna(), list(COLUMNS["outcomes"])].reset_index(drop=True)
+
+
+def area_change(life: Life, replicates: range) -> pd.DataFrame:
+    """Return how the shares of those who live in the area have changed since the start, split exactly.
+
+    ``stayers``: the change of the residents of the start who still live there; ``leavers``: that those who left (or
+    died or retired) stood otherwise at the start; ``newcomers``: that those who moved in stand otherwise now. The three
+    add up to ``total``, the change of the area's share.
+    """
+    model = life.model
+    blocks, first = len(replicates), model.stream.residents * len(replicates)
+    start = life.seen[0]
+    frames = []
+    for month, now in life.seen.items():
+        alive_now, alive_then = now.alive, start.alive
+        stays = now.in_area[:first] & alive_now[:first]
+        for measure in MEASURES.values():
+            if not measure.phases:
+                continue
+            inside = np.array(measure.phases)
+            area = _share(inside[now.phase], now.in_area & alive_now, now.block, blocks)
+            before = _share(inside[start.phase], alive_then, start.block, blocks)
+            stayed = _share(inside[now.phase[:first]], stays, start.block, blocks)
+            stood = _share(inside[start.phase], stays, start.block, blocks)
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "scenario": model.plan.id,
+                        "draw": 0,
+                        "replicate": list(replicates),
+                        "month": month_text(model.start + month),
+                        "measure": measure.key,
+                        "total": area - before,
+                        "stayers": stayed - stood,
+                        "leavers": stood - before,
+                        "newcomers": area - stayed,
+                    }
+                )
+            )
+    return pd.concat(frames, ignore_index=True)[list(COLUMNS["area_change"])]
+
+
+def _share(inside: np.ndarray, who: np.ndarray, block: np.ndarray, blocks: int) -> np.ndarray:
+    """Return the share of ``who`` that is ``inside``, one a replicate."""
+    of = np.bincount(block[who], minlength=blocks)
+    return np.divide(
+        np.bincount(block[who], weights=inside[who], minlength=blocks),
+        of,
+        out=np.full(blocks, np.nan),
+        where=of > 0,
+    )
 
 
 def participants(life: Life, replicates: range) -> pd.DataFrame:
@@ -87,8 +148,8 @@ def participants(life: Life, replicates: range) -> pd.DataFrame:
                 {
                     "scenario": model.plan.id,
                     "draw": 0,
-                    "replicate": replicates.start + rows // model.stream.residents,
-                    "resident": rows % model.stream.residents,
+                    "replicate": replicates.start + model.stream.block[rows],
+                    "resident": model.stream.ids[rows],
                     "activity": course.plan.id,
                     **{stage: calendar[months[rows]] for stage, months in at.items()},
                     "how": outcomes[how[rows]],
@@ -132,7 +193,8 @@ def flows(life: Life) -> pd.DataFrame:
     group[CODE["gone"]] = names.index("gone")
     for key, states in BENEFIT_GROUPS.items():
         group[[CODE[s] for s in states]] = names.index(key)
-    at = [group[life.seen[m].state] for m in (0, 24, last)]
+    people = len(life.seen[0].row)
+    at = [group[life.seen[m].state[:people]] for m in (0, 24, last)]
     shape = (len(GROUPINGS["cohort"]), len(names), len(names), len(names))
     counts = np.bincount(np.ravel_multi_index((life.seen[0].cohort, *at), shape), minlength=int(np.prod(shape)))
     rows = [
@@ -147,3 +209,23 @@ def flows(life: Life) -> pd.DataFrame:
         if cohort < len(COHORTS)
     ]
     return pd.DataFrame(rows, columns=columns)
+
+
+PYRAMID_YEARS = 5
+"""Years of age in a band of the pyramid; the last band is open."""
+PYRAMID_LAST = 95
+
+
+def pyramid(life: Life) -> pd.DataFrame:
+    """Return summed persons by age band, sex and origin at the start, everybody who lives in the area."""
+    seen = life.seen[0]
+    band = np.clip(seen.age_months // (12 * PYRAMID_YEARS), 0, PYRAMID_LAST // PYRAMID_YEARS).astype(np.int64)
+    shape = (PYRAMID_LAST // PYRAMID_YEARS + 1, len(SEXES), len(ORIGINS))
+    counts = np.bincount(np.ravel_multi_index((band, seen.sex, seen.origin), shape), minlength=int(np.prod(shape)))
+    first = PYRAMID_YEARS * np.arange(shape[0])
+    names = [f"{age}-{age + PYRAMID_YEARS - 1}" if age < PYRAMID_LAST else f"{age}+" for age in first]
+    rows = [
+        (names[age], SEXES[sex], ORIGINS[origin], float(counts.reshape(shape)[age, sex, origin]))
+        for age, sex, origin in np.ndindex(shape)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS["pyramid"]))

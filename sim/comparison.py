@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -97,26 +97,54 @@ def headlines(result: Result) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _course_rows(life: Life) -> dict[str, np.ndarray]:
-    """Return, by item id, one (row, month, event) record for everything that happened in it."""
+class Shared(NamedTuple):
+    """The people of two scenarios under one numbering: those of the start, and newcomers of either by their ids.
+
+    ``rows`` holds each scenario's number of every row; ``block`` the replicate of every number; ``both`` whether the
+    person exists in both scenarios.
+    """
+
+    rows: tuple[np.ndarray, np.ndarray]
+    block: np.ndarray
+    both: np.ndarray
+
+    @classmethod
+    def of(cls, base: Life, other: Life) -> Shared:
+        """Number the people of two scenarios."""
+        streams = (base.model.stream, other.model.stream)
+        names = [stream.ids * len(stream.replicates) + stream.block for stream in streams]
+        everybody, numbers = np.unique(np.concatenate(names), return_inverse=True)
+        rows = (numbers[: len(names[0])], numbers[len(names[0]) :])
+        counts = np.bincount(numbers, minlength=len(everybody))
+        return cls(rows, everybody % len(streams[0].replicates), counts == 2)
+
+
+def _course_rows(life: Life, number: np.ndarray) -> dict[str, np.ndarray]:
+    """Return, by item id, one (person, month, event) record for everything that happened in it."""
     found = {}
     for course in life.model.courses:
         parts = [
-            np.column_stack([rows, np.full(len(rows), month), np.full(len(rows), EVENTS.index(event))])
+            np.column_stack([number[rows], np.full(len(rows), month), np.full(len(rows), EVENTS.index(event))])
             for event, month, rows in course.events()
         ]
         found[course.plan.id] = np.concatenate(parts) if parts else np.empty((0, 3), dtype=np.int64)
     return found
 
 
-def touched_rows(base: Life, other: Life) -> np.ndarray:
-    """Return which rows the difference between two scenarios could reach, by mechanism, never by outcome.
+def touched_people(base: Life, other: Life, shared: Shared) -> np.ndarray:
+    """Return which people the difference between two scenarios could reach, by mechanism, never by outcome.
 
     Everybody in the records of an item that differs between the scenarios; of an item that is the same in both, those
-    whose records differ; and whoever a user's own ``step`` moved.
+    whose records differ; whoever a user's own ``step`` moved; who exists in one scenario only; and, because a household
+    leaves with its head and makes room for the next, the households of touched heads and all later ones of their
+    dwellings. Usual activation in one of them only touches everybody.
     """
-    touched = base.model.population.touched | other.model.population.touched
-    here, there = _course_rows(base), _course_rows(other)
+    touched = ~shared.both
+    if base.model.plan.usual_activation != other.model.plan.usual_activation:
+        return np.ones_like(touched)
+    for life, number in zip((base, other), shared.rows, strict=True):
+        touched[number[life.model.population.touched]] = True
+    here, there = (_course_rows(life, number) for life, number in zip((base, other), shared.rows, strict=True))
     plans = [{course.plan.id: course.plan for course in life.model.courses} for life in (base, other)]
     none = np.empty((0, 3), dtype=np.int64)
     for item in here.keys() | there.keys():
@@ -126,36 +154,58 @@ def touched_rows(base: Life, other: Life) -> np.ndarray:
             unique, count = np.unique(records, axis=0, return_counts=True)
             records = unique[count == 1]
         touched[records[:, 0].astype(np.int64)] = True
+    for life, number in zip((base, other), shared.rows, strict=True):
+        people, stream = life.model.population, life.model.stream
+        heads = np.flatnonzero(touched[number] & (people.head == np.arange(len(people))))
+        dwelling = people.dwelling.astype(np.int64) * len(stream.replicates) + stream.block
+        since = np.full(int(dwelling.max(initial=0)) + 1, np.iinfo(np.int64).max)
+        np.minimum.at(since, dwelling[heads], people.occupant[heads].astype(np.int64))
+        touched[number[people.occupant >= since[dwelling]]] = True
     return touched
+
+
+NOT_COMPARED = frozenset({"touched", "head"})
+"""Columns that are no part of a life: the mark itself, and a row number (the id of the head is fixed by one's own)."""
 
 
 def pairing(base: Life, other: Life, replicates: range) -> pd.DataFrame:
     """Check that residents the scenario does not touch have identical lives, every column and every ledger row."""
-    touched = touched_rows(base, other)
-    size = base.model.stream.residents
-    differs = np.zeros(len(touched), dtype=bool)
-    for name, mine in vars(base.model.population).items():
-        if isinstance(mine, np.ndarray) and name != "touched":
-            differs |= mine != getattr(other.model.population, name)
-    differs[_in_one_only(base.ledger, other.ledger)] = True
+    shared = Shared.of(base, other)
+    touched = touched_people(base, other, shared)
+    differs = ~shared.both
+    row_of = [np.full(len(differs), -1) for _ in shared.rows]
+    for found, number in zip(row_of, shared.rows, strict=True):
+        found[number] = np.arange(len(number))
+    common = np.flatnonzero(shared.both)
+    mine, yours = (found[common] for found in row_of)
+    for name in base.model.population.names:
+        if name not in NOT_COMPARED:
+            column, its = (getattr(life.model.population, name) for life in (base, other))
+            differs[common[column[mine] != its[yours]]] = True
+    differs[_in_one_only(base.ledger, other.ledger, shared)] = True
+    blocks = len(replicates)
+
+    def count(who: np.ndarray) -> np.ndarray:
+        return np.bincount(shared.block[who], minlength=blocks)
+
     return pd.DataFrame(
         {
             "scenario": other.model.plan.id,
             "against": base.model.plan.id,
             "draw": 0,
             "replicate": list(replicates),
-            "touched": touched.reshape(-1, size).sum(axis=1),
-            "untouched": (~touched).reshape(-1, size).sum(axis=1),
-            "untouched_identical": ~(differs & ~touched).reshape(-1, size).any(axis=1),
+            "touched": count(touched),
+            "untouched": count(~touched),
+            "untouched_identical": count(differs & ~touched) == 0,
         }
     )
 
 
-def _in_one_only(mine: np.ndarray, yours: np.ndarray) -> np.ndarray:
-    """Return the rows with a ledger entry that stands in one of two ledgers only."""
+def _in_one_only(mine: np.ndarray, yours: np.ndarray, shared: Shared) -> np.ndarray:
+    """Return the people with a ledger entry that stands in one of two ledgers only."""
     packed = []
-    for ledger in (mine, yours):
-        key = ledger["row"].astype(np.int64)
+    for ledger, number in zip((mine, yours), shared.rows, strict=True):
+        key = number[ledger["row"]].astype(np.int64)
         for field, bits in (("month", 16), ("kind", 2), ("before", 5), ("after", 5)):
             key = (key << bits) | ledger[field]
         packed.append(key)

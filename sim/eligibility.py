@@ -13,14 +13,15 @@ from .states import CODE
 
 @dataclass(frozen=True)
 class Eligibility:
-    """The target group of an activity: labour-market states, and whether a side job excludes.
+    """The target group of an activity: residents of the area in some labour-market states.
 
-    Ages are ordinary parameters of the activity (``age_from``, ``age_to``), so that a scenario can change them.
+    Ages are ordinary parameters of the activity (``age_from``, ``age_to``), so that a scenario can change them. A side
+    job does not exclude: the participants of the effect study had one the year before as often as others.
+
     Raises ``ParameterError`` for a state that does not exist.
     """
 
     states: Sequence[str]
-    without_side_job: bool = False
 
     def __post_init__(self) -> None:
         unknown = [state for state in self.states if state not in CODE]

@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import collect
+from . import collect, sensitivity
 from .collect import Life
 from .comparison import check_shared, differences, pairing
 from .errors import Problem, ResultError
-from .measures import GROUPINGS, MEASURES
+from .measures import GROUPINGS, MEASURES, VIEWS
 from .parameters import ParameterSet
 from .results import (
     COLUMNS,
@@ -33,7 +33,9 @@ from .results import (
     REPORT,
     Result,
     assumptions,
+    left_out,
     observed,
+    population,
     read_manifest,
     reported_months,
     summarise,
@@ -58,7 +60,8 @@ class Job:
     """Everything that decides the numbers of an ensemble.
 
     ``scenarios`` as resolved, the base first when ``against`` names one; ``shard`` replicates run stacked together
-    (any number gives the same bytes).
+    (any number gives the same bytes). With ``sensitivity`` a comparison also tries the assumed numbers at the ends of
+    their ranges.
     """
 
     scenarios: tuple[dict[str, Any], ...]
@@ -67,6 +70,8 @@ class Job:
     replicates: int
     shard: int
     engine: str
+    sensitivity: bool = False
+    try_people: bool = False
 
     @classmethod
     def plan(
@@ -77,6 +82,8 @@ class Job:
         replicates: int,
         engine: str = "auto",
         shard: int | None = None,
+        sensitivity: bool = False,
+        try_people: bool = False,
     ) -> Job:
         """Make a job, choosing a shard size when none is given.
 
@@ -96,7 +103,9 @@ class Job:
         one = first.residents * first.months * len(scenarios)
         fitting = min(SHARD_RESIDENT_MONTHS // max(one, 1), SHARD_ROWS // max(first.residents, 1))
         size = shard or max(1, min(replicates, fitting))
-        return cls(tuple(s.resolved() for s in scenarios), against, seed, replicates, size, engine)
+        return cls(
+            tuple(s.resolved() for s in scenarios), against, seed, replicates, size, engine, sensitivity, try_people
+        )
 
     @property
     def shards(self) -> list[range]:
@@ -123,21 +132,33 @@ class Unfinished(Exception):
 def run_shard(job: Job, replicates: range, progress: Progress | None = None) -> dict[str, pd.DataFrame]:
     """Run all scenarios of a job for some replicates and return their tables."""
     lives = [_live(Scenario.from_resolved(s), job, replicates, progress) for s in job.scenarios]
-    enrolled = np.zeros(len(lives[0].model.population), dtype=np.uint8)
-    for life in lives:
-        for course in life.model.courses:
-            for event, _, rows in course.events():
-                if event == "enrolled":
-                    enrolled[rows] = 1
+    enrolled = _ever_enrolled(lives)
     tables = {
-        "outcomes": [collect.outcomes(life, replicates, enrolled) for life in lives],
+        "outcomes": [collect.outcomes(life, replicates, mine) for life, mine in zip(lives, enrolled, strict=True)],
+        "area_change": [collect.area_change(life, replicates) for life in lives],
         "participants": [collect.participants(life, replicates) for life in lives],
         "queues": [collect.queues(life, replicates) for life in lives],
         "flows": [collect.flows(life) for life in lives],
+        "pyramid": [collect.pyramid(lives[0])],
     }
     if job.against is not None:
         tables["pairing"] = [pairing(lives[0], life, replicates) for life in lives[1:]]
     return {name: _stack(parts) for name, parts in tables.items()}
+
+
+def _ever_enrolled(lives: list[Life]) -> list[np.ndarray]:
+    """Return, for the rows of each scenario, whether the person was enrolled in an activity of any of them."""
+    streams = [life.model.stream for life in lives]
+    names = [stream.ids * len(stream.replicates) + stream.block for stream in streams]
+    found = [
+        name[rows]
+        for life, name in zip(lives, names, strict=True)
+        for course in life.model.courses
+        for event, _, rows in course.events()
+        if event == "enrolled"
+    ]
+    enrolled = np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
+    return [np.isin(name, enrolled).astype(np.uint8) for name in names]
 
 
 def _live(scenario: Scenario, job: Job, replicates: range, progress: Progress | None) -> Life:
@@ -248,10 +269,12 @@ def execute(
     manifest: dict[str, Any],
     workers: int | None = None,
     progress: Progress | None = None,
+    tried: sensitivity.Progress | None = None,
 ) -> Result:
     """Run the shards that are not there yet and gather the result; with a folder, also save it there.
 
-    ``workers`` None means all cores; small jobs stay in this process. The number changes no byte.
+    ``workers`` None means all cores; small jobs stay in this process. The number changes no byte. ``progress`` is told
+    of the shards, ``tried`` of the assumed numbers.
     """
     shards = folder / "shards" if folder is not None else None
     if folder is not None and shards is not None and manifest["status"] == "complete":
@@ -278,10 +301,23 @@ def execute(
             kept[replicates] = _store(tables, replicates, shards)
     parts = [_read_shard(shards / _name(s)) if shards is not None else kept[s] for s in job.shards]
     result = _gather(job, {name: _stack([part[name] for part in parts]) for name in parts[0]}, manifest)
+    if job.sensitivity and job.against is not None:
+        try:
+            result.tables["sensitivity"] = _sensitivity(job, result, workers, tried)
+        except BrokenProcessPool as error:
+            raise Unfinished(len(job.shards), len(job.shards)) from error
     if folder is not None and shards is not None:
         result.save(folder)
         shutil.rmtree(shards)
     return result
+
+
+def _sensitivity(job: Job, result: Result, workers: int, tried: sensitivity.Progress | None) -> pd.DataFrame:
+    scenarios = [Scenario.from_resolved(s) for s in job.scenarios]
+    differing = result.tables["differences"]
+    return sensitivity.search(
+        scenarios, differing, job.replicates, job.seed, job.engine, workers, tried, job.try_people
+    )
 
 
 def _cores() -> int:
@@ -344,6 +380,7 @@ def _gather(job: Job, tables: dict[str, pd.DataFrame], manifest: dict[str, Any])
             "scenario": order,
             "draw": None,
             "replicate": None,
+            "view": {key: i for i, key in enumerate(VIEWS)},
             "month": None,
             "measure": {key: i for i, key in enumerate(MEASURES)},
             "group_by": {key: i for i, key in enumerate(GROUPINGS)},
@@ -361,6 +398,16 @@ def _gather(job: Job, tables: dict[str, pd.DataFrame], manifest: dict[str, Any])
         keys = [c for c in COLUMNS["flows"] if c != "persons"]
         flows = flows.groupby(keys, sort=False)["persons"].sum().div(job.replicates).reset_index()
         flows = _sorted(flows, {"scenario": order, "cohort": None, "group_0": None, "group_1": None, "group_2": None})
+    change = _sorted(
+        tables["area_change"],
+        {
+            "scenario": order,
+            "draw": None,
+            "replicate": None,
+            "month": None,
+            "measure": {key: i for i, key in enumerate(MEASURES)},
+        },
+    )
     summary = summarise(outcomes, months)
     found = {
         "outcomes": outcomes,
@@ -368,9 +415,13 @@ def _gather(job: Job, tables: dict[str, pd.DataFrame], manifest: dict[str, Any])
         "participants": participants,
         "queues": queues,
         "flows": flows,
+        "area_change": change,
         "costs": pd.DataFrame(columns=list(COLUMNS["costs"])),
         "assumptions": assumptions([Scenario.from_resolved(s) for s in job.scenarios]),
         "observed": observed(summary),
+        "population": population(first),
+        "left_out": left_out(),
+        "pyramid": _pyramid(tables["pyramid"], job.replicates),
     }
     proof = None
     if job.against is not None:
@@ -383,6 +434,12 @@ def _gather(job: Job, tables: dict[str, pd.DataFrame], manifest: dict[str, Any])
             "pairs": pairs.astype(object).to_dict("records"),
         }
     return Result({**manifest, "ended": _now(), "status": "complete"}, found, proof)
+
+
+def _pyramid(counts: pd.DataFrame, replicates: int) -> pd.DataFrame:
+    """Return the mean persons a replicate, in the order of the first shard."""
+    keys = [c for c in COLUMNS["pyramid"] if c != "persons"]
+    return counts.groupby(keys, sort=False)["persons"].sum().div(replicates).reset_index()
 
 
 def _sorted(table: pd.DataFrame, by: dict[str, dict[str, int] | None]) -> pd.DataFrame:
@@ -401,7 +458,7 @@ def run(
     >>> from sim import run, toy_area
     >>> result = run(toy_area(residents=100, months=12), replicates=2)
     >>> sorted(result.table("summary", group_by="all", month="2012-12")["measure"])[:3]
-    ['activity_ready', 'cash_benefit', 'disability_pension']
+    ['activation', 'activity_ready', 'cash_benefit']
     """
     job = Job.plan([scenario], None, seed, replicates, engine)
     return execute(job, None, _manifest(job, "python"), workers)
@@ -414,12 +471,15 @@ def compare(
     seed: int = 1,
     workers: int | None = None,
     engine: str = "auto",
+    sensitivity: bool = False,
 ) -> Result:
     """Compare scenarios with a base, the same residents having the same luck in all of them.
+
+    With ``sensitivity`` the result also says which assumed numbers move its headline, as the command does.
 
     Raises ``ResultError`` when the scenarios do not share population, horizon and parameters.
     """
     compared = [scenarios] if isinstance(scenarios, Scenario) else list(scenarios)
     check_shared(compared, against)
-    job = Job.plan([against, *compared], against.id, seed, replicates, engine)
+    job = Job.plan([against, *compared], against.id, seed, replicates, engine, sensitivity=sensitivity)
     return execute(job, None, _manifest(job, "python"), workers)

@@ -7,15 +7,15 @@ targets.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from .engine.ledger import KINDS
-from .states import CODE, ORIGINS, SEXES, STATE_KEYS
-from .transitions import SIDE_STATES
+from .states import CODE, EDUCATIONS, ORIGINS, PHASE_CODE, PHASES, SEXES
+from .transitions import COUNTS_AS, SIDE_STATES
 
 NO_BENEFIT: Final = ("employed", "self_supporting", "in_education")
 """No benefit paid: working, supported by family, or in education (states without a benefit)."""
@@ -45,15 +45,31 @@ GROUPINGS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Group names by grouping, in the order of their codes."""
 
-UNREPORTED: Final = frozenset({"neither", "67+"})
-"""Groups left out of results: outside the cohorts; and over 66, who keep their state until retirement is modelled."""
+VIEWS: Final = ("individual", "area")
+"""``individual``: the residents of the start, wherever they live; ``area``: those who live there now."""
+AREA_GROUPINGS: Final = ("all", "sex", "origin", "age_group")
+"""Groupings reported for those who live in the area now; the others follow people."""
+
+UNREPORTED: Final = frozenset({"neither"})
+"""Groups left out of results: outside the cohorts."""
+
+COUNTED: Final = np.array([PHASE_CODE[phase.then or phase.key] for phase in PHASES], dtype=np.uint8)
+"""Phase code under which each phase is counted: phases that differ only in hazards fall together."""
+
+
+def counted_as(states: Iterable[str]) -> np.ndarray:
+    """Return which phase codes count as one of ``states`` where a source counts benefits, shape (phases,).
+
+    People in activation count with their readiness.
+    """
+    return np.isin(np.array([phase.counts_as for phase in PHASES]), list(states))
 
 
 @dataclass(frozen=True)
 class Columns:
     """The residents as they stood at the end of one month; every array has one entry a resident row."""
 
-    state: np.ndarray
+    phase: np.ndarray
     age_months: np.ndarray
     sex: np.ndarray
     origin: np.ndarray
@@ -61,18 +77,42 @@ class Columns:
     """Code in COHORTS, or 2: the state in which a person aged 25-50 stood at the start."""
     paid_hours: np.ndarray
     """Paid hours of side jobs in the calendar year so far."""
+    side_hours: np.ndarray
+    """Weekly hours of the side job held now."""
+    education: np.ndarray
+    """Code in ``states.EDUCATIONS``: highest completed."""
     unserved: np.ndarray
     """Has queued for an activity and been enrolled in none so far."""
+    in_area: np.ndarray
+    """Lives in the area now."""
+    block: np.ndarray
+    """Number of the row's replicate within the stack."""
+    row: np.ndarray
+    """Row number in the model; the first ``residents`` times ``replicates`` rows are the residents of the start."""
     leisure_job_hours: float
     """Paid hours in the calendar year that make a leisure job."""
     replicates: int
+    residents: int
     participant: np.ndarray
     """Enrolled, in any compared scenario, at any time of the run: 0 or 1."""
+
+    def seen(self, view: str) -> Columns:
+        """Return the rows of one view."""
+        who = self.row < self.residents * self.replicates if view == "individual" else self.in_area
+        arrays: dict[str, Any] = {
+            name: value[who] for name, value in vars(self).items() if isinstance(value, np.ndarray)
+        }
+        return replace(self, **arrays)
+
+    @property
+    def state(self) -> np.ndarray:
+        """State codes, people in activation counted with their readiness."""
+        return COUNTS_AS[self.phase]
 
     @property
     def alive(self) -> np.ndarray:
         """Who is counted at all: everybody whose state is not ``gone``."""
-        return self.state != CODE["gone"]
+        return self.phase != CODE["gone"]
 
     @cached_property
     def age_group(self) -> np.ndarray:
@@ -82,8 +122,7 @@ class Columns:
     @cached_property
     def _cell(self) -> np.ndarray:
         """The cell of each row in the cross-table of replicate, sex, origin, age group, cohort and participation."""
-        replicate = np.repeat(np.arange(self.replicates), len(self.state) // self.replicates)
-        codes = (replicate, self.sex, self.origin, self.age_group, self.cohort, self.participant)
+        codes = (self.block, self.sex, self.origin, self.age_group, self.cohort, self.participant)
         return np.ravel_multi_index(codes, self._shape)
 
     @property
@@ -96,21 +135,18 @@ class Columns:
         return np.bincount(self._cell, weights=values, minlength=size).reshape(self._shape)
 
     @cached_property
-    def by_state(self) -> np.ndarray:
-        """Number of residents as :meth:`summed`, with the states as one more axis, the last."""
-        states = len(STATE_KEYS)
-        size = int(np.prod(self._shape)) * states
-        return np.bincount(self._cell * states + self.state, minlength=size).reshape(*self._shape, states)
+    def by_phase(self) -> np.ndarray:
+        """Number of residents as :meth:`summed`, with the phases as one more axis, the last."""
+        size = int(np.prod(self._shape)) * len(PHASES)
+        return np.bincount(self._cell * len(PHASES) + self.phase, minlength=size).reshape(*self._shape, len(PHASES))
 
     def aged(self, first: int, last: int) -> np.ndarray:
         """Who is ``first`` to ``last`` years old, both included."""
         return (self.age_months >= 12 * first) & (self.age_months < 12 * (last + 1))
 
     def in_states(self, states: Iterable[str]) -> np.ndarray:
-        """Who is in one of ``states``."""
-        member = np.zeros(len(STATE_KEYS), dtype=bool)
-        member[[CODE[state] for state in states]] = True
-        return member[self.state]
+        """Who counts as being in one of ``states``."""
+        return counted_as(states)[self.phase]
 
 
 Parts = tuple[np.ndarray, np.ndarray]
@@ -122,8 +158,9 @@ class Measure:
     """An outcome measure.
 
     ``parts`` gives numerator and denominator by resident; the value of a group is the ratio of their sums, or for unit
-    ``persons`` the sum of the numerator. ``states`` is set when the measure is the share of people in those states.
-    ``december_only`` measures are reported in Decembers of whole years, the others in every reported month.
+    ``persons`` the sum of the numerator. ``phases`` is set when the measure is the share of people in those phases, one
+    flag a phase code. ``views`` are those it is reported in. ``december_only`` measures are reported in Decembers of
+    whole years, the others in every reported month.
     """
 
     key: str
@@ -133,7 +170,8 @@ class Measure:
     population_da: str
     population_en: str
     parts: Callable[[Columns, np.ndarray, int], Parts]
-    states: tuple[str, ...] = ()
+    phases: tuple[bool, ...] = ()
+    views: tuple[str, ...] = VIEWS
     december_only: bool = False
 
     def label(self, lang: str) -> str:
@@ -148,11 +186,15 @@ class Measure:
 _ALL = ("alle beboere, der ikke er døde, pensionerede eller udvandrede", "all residents not dead, retired or emigrated")
 
 
-def _states(key: str, label_da: str, label_en: str, states: tuple[str, ...]) -> Measure:
+def _share(key: str, label_da: str, label_en: str, phases: np.ndarray) -> Measure:
     def parts(columns: Columns, ledger: np.ndarray, month: int) -> Parts:
-        return columns.in_states(states), columns.alive
+        return phases[columns.phase], columns.alive
 
-    return Measure(key, label_da, label_en, "share", *_ALL, parts, states)
+    return Measure(key, label_da, label_en, "share", *_ALL, parts, tuple(phases.tolist()))
+
+
+def _states(key: str, label_da: str, label_en: str, states: tuple[str, ...]) -> Measure:
+    return _share(key, label_da, label_en, counted_as(states))
 
 
 def _neet(columns: Columns, ledger: np.ndarray, month: int) -> Parts:
@@ -171,12 +213,29 @@ def _never_served(columns: Columns, ledger: np.ndarray, month: int) -> Parts:
 
 def _months_employed(columns: Columns, ledger: np.ndarray, month: int) -> Parts:
     # With E(m) = 1 when employed at m, the sum of E(1..m) is m E(m), minus t - 1 for every entry into work at t, plus
-    # t - 1 for every exit.
+    # t - 1 for every exit. Read for the residents of the start only, who stand in the first rows.
     moves = ledger[(ledger["kind"] == KINDS.index("state")) & (ledger["month"] <= month)]
     sign = (moves["before"] == CODE["employed"]).astype(float) - (moves["after"] == CODE["employed"])
-    months = np.bincount(moves["row"], weights=sign * (moves["month"] - 1.0), minlength=len(columns.state))
-    months += month * (columns.state == CODE["employed"])
+    rows = columns.residents * columns.replicates
+    mine = moves["row"] < rows
+    months = np.bincount(moves["row"][mine], weights=(sign * (moves["month"] - 1.0))[mine], minlength=rows)
+    months = months[columns.row] + month * (columns.phase == CODE["employed"])
     return np.where(columns.alive, months, 0.0), columns.alive
+
+
+def _in_area(columns: Columns, ledger: np.ndarray, month: int) -> Parts:
+    return columns.in_area & columns.alive, columns.alive
+
+
+def _rest_group(columns: Columns, ledger: np.ndarray, month: int) -> Parts:
+    of_age = columns.aged(16, 50) & columns.alive
+    unqualified = np.isin(columns.education, [EDUCATIONS.index(key) for key in ("basic", "unknown")])
+    return of_age & unqualified & ~columns.in_states(("basic_school", "in_education", "employed", "flex_job")), of_age
+
+
+def _small_job(columns: Columns, ledger: np.ndarray, month: int) -> Parts:
+    recipients = columns.in_states(CASH_BENEFIT)
+    return recipients & (columns.side_hours > 0), recipients
 
 
 MEASURES: Final[Mapping[str, Measure]] = {
@@ -196,6 +255,12 @@ MEASURES: Final[Mapping[str, Measure]] = {
         _states("other_benefit", "på andre ydelser", "on other benefit", OTHER_BENEFIT),
         _states("self_supporting", "selvforsørgende uden job", "self-supporting without a job", ("self_supporting",)),
         _states("disability_pension", "på førtidspension", "on disability pension", ("disability_pension",)),
+        _share(
+            "activation",
+            "i aktivering (tælles også som job- eller aktivitetsparate)",
+            "in activation (counted as job- or activity-ready too)",
+            np.array([phase.state == "activation" for phase in PHASES]),
+        ),
         Measure(
             "neet",
             "unge uden job og uddannelse",
@@ -206,6 +271,15 @@ MEASURES: Final[Mapping[str, Measure]] = {
             _neet,
         ),
         Measure(
+            "rest_group",
+            "restgruppe: hverken job, uddannelse eller (kendt) mere end grundskole",
+            "rest group: no job, no education, nothing (known) above basic school",
+            "share",
+            "16-50-årige",
+            "people aged 16-50",
+            _rest_group,
+        ),
+        Measure(
             "leisure_job_26h",
             "elever og studerende med fritidsjob (mindst 26 timer i året)",
             "pupils and students with a leisure job (at least 26 hours in the year)",
@@ -213,6 +287,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
             "elever og studerende på 14-19 år",
             "pupils and students aged 14-19",
             _leisure_job_26h,
+            views=("individual",),
             december_only=True,
         ),
         Measure(
@@ -231,6 +306,25 @@ MEASURES: Final[Mapping[str, Measure]] = {
             "months",
             *_ALL,
             _months_employed,
+            views=("individual",),
+        ),
+        Measure(
+            "small_job",
+            "kontanthjælpsmodtagere med småjob",
+            "cash-benefit recipients with a small job",
+            "share",
+            "modtagere af kontanthjælp",
+            "recipients of cash benefit",
+            _small_job,
+        ),
+        Measure(
+            "in_area",
+            "bor stadig i området",
+            "still living in the area",
+            "share",
+            *_ALL,
+            _in_area,
+            views=("individual",),
         ),
     )
 }
@@ -238,20 +332,22 @@ MEASURES: Final[Mapping[str, Measure]] = {
 
 
 def grouped(
-    measure: Measure, columns: Columns, ledger: np.ndarray, month: int
+    measure: Measure, columns: Columns, ledger: np.ndarray, month: int, groupings: Iterable[str] = tuple(GROUPINGS)
 ) -> Iterator[tuple[str, str, np.ndarray]]:
     """Yield (group_by, group, values): the measure's value in each group, one a replicate, shape (replicates,).
 
-    A group with nobody in it has value NaN; groups that are empty in every replicate are left out.
+    A group with nobody in it has value NaN.
     """
-    if measure.states:
-        by_state = columns.by_state
-        top = by_state[..., [CODE[state] for state in measure.states]].sum(axis=-1)
-        bottom = by_state.sum(axis=-1) - by_state[..., CODE["gone"]]
+    if measure.phases:
+        by_phase = columns.by_phase
+        top = by_phase[..., np.array(measure.phases)].sum(axis=-1)
+        bottom = by_phase.sum(axis=-1) - by_phase[..., CODE["gone"]]
     else:
         numerator, denominator = measure.parts(columns, ledger, month)
         top, bottom = columns.summed(numerator), columns.summed(denominator)
     for axis, (group_by, names) in enumerate(GROUPINGS.items()):
+        if group_by not in groupings:
+            continue
         others = tuple(a for a in range(1, top.ndim) if a != axis)
         tops, bottoms = top.sum(axis=others), bottom.sum(axis=others)
         for code, group in enumerate(names):
@@ -259,8 +355,6 @@ def grouped(
                 continue
             above = tops if group_by == "all" else tops[:, code]
             below = bottoms if group_by == "all" else bottoms[:, code]
-            if not below.any():
-                continue
             if measure.unit == "persons":
                 yield group_by, group, above
             else:

@@ -13,19 +13,31 @@ import mesa
 import numpy as np
 from mesa.agent import AgentSet
 
-from .activities import catalogue
-from .activities.base import Course, Status
+from .activities.programme import Programme
 from .chain import side_job_path
+from .demography import AREA_IDS, moving_threshold
 from .engine.ledger import Ledger
-from .engine.months import ENGINES, MonthPass, choose
+from .engine.months import ENGINES, MonthPass, Risks, choose
 from .engine.streams import Stream, moment_key, threshold
 from .errors import ParameterError, Problem, nearest
-from .measures import Columns
-from .parameters import ParameterSet
-from .population import Population
-from .scenario import Scenario, month_number, month_text
-from .states import CODE, ORIGINS, SEXES, STATE_KEYS, STATES
-from .transitions import IS_SIDE_STATE, PHASE_ENTERED, PHASE_STATE, SIDE_AGES, SIDE_CLASS, Tables, side_row
+from .measures import COUNTED, VIEWS, Columns
+from .parameters import WITHOUT_ACTIVATION, ParameterSet
+from .population import Population, aged, households_with
+from .recipe import Persons, recipe
+from .scenario import RECIPE_MONTH, Scenario, month_number, month_text
+from .states import AGE_CLASSES, CODE, EDUCATIONS, ORIGINS, PHASES, SEXES, STATE_KEYS, STATES
+from .transitions import (
+    FRAILTIES,
+    KEEPS_CLOCK,
+    PHASE_ENTERED,
+    PHASE_STATE,
+    SIDE_AGES,
+    SIDE_CLASS,
+    SIDE_KIND,
+    SMALL_JOB_HELD,
+    Tables,
+    side_row,
+)
 
 
 class Resident(mesa.Agent):
@@ -43,7 +55,7 @@ class Resident(mesa.Agent):
     @property
     def unique_id(self) -> int:
         """The resident's id, the same in every scenario."""
-        return self.row
+        return int(self.model.stream.ids[self.row]) - self.model.stream.first_id
 
     @property
     def random(self) -> Any:
@@ -83,13 +95,25 @@ class Resident(mesa.Agent):
 
     @property
     def months_in_state(self) -> int:
-        """Months since the state began."""
+        """Months on the clock of the state: usual activation does not restart it."""
         return int(self.model.month - self.model.population.since[self.row])
 
     @property
     def side_job(self) -> float:
         """Weekly hours of a side job, 0 without one."""
         return float(self.model.population.side_hours[self.row])
+
+    @property
+    def in_area(self) -> bool:
+        """Whether the resident lives in the area now."""
+        return bool(self.model.population.in_area[self.row])
+
+    @property
+    def household(self) -> list[Resident]:
+        """The people the resident moved in with, head first, itself included."""
+        people = self.model.population
+        head = int(people.head[self.row])
+        return [self.model.view(row) for row in range(head, head + int(people.size[head]))]
 
     @property
     def activity_history(self) -> list[tuple[str, str, str]]:
@@ -124,7 +148,9 @@ class AreaModel(mesa.Model):
     residents, are counted, and there are no agent views). ``engine`` is ``auto``, ``numpy`` or ``numba``: same bytes.
     ``resident`` is :class:`Resident` or a subclass; if it defines ``step``, that runs for everybody after each month,
     in id order. ``parameters`` replaces the scenario's parameter set. ``draw`` numbers a posterior draw; there are none
-    yet.
+    yet. ``area`` numbers areas made by the same recipe: their people have ids and luck of their own.
+    ``ages`` leaves out households in which nobody has one of these ages (years) on moving in or at the start: the
+    others live as before, but for places in activities that those left out would have taken.
 
     Raises ``ParameterError`` for an unknown engine or a draw that does not exist.
 
@@ -148,6 +174,8 @@ class AreaModel(mesa.Model):
         engine: str = "auto",
         resident: type[Resident] = Resident,
         parameters: ParameterSet | None = None,
+        area: int = 0,
+        ages: range | None = None,
     ) -> None:
         super().__init__(rng=seed)
         if engine not in ENGINES:
@@ -167,25 +195,31 @@ class AreaModel(mesa.Model):
         replicates = replicate if isinstance(replicate, range) else range(replicate, replicate + 1)
         self.plan = scenario
         self.parameters = ParameterSet.read(scenario.parameters) if parameters is None else parameters
+        if not scenario.usual_activation:
+            self.parameters = self.parameters.replace(WITHOUT_ACTIVATION)
         self.start = month_number(scenario.start)
         self.month = 0
-        self.stream = Stream(seed, replicates, scenario.residents)
-        side_share, _ = side_job_path(self.parameters, SIDE_AGES[-1])
-        self.population = Population.make(scenario.recipe, self.parameters, self.stream, self.start // 12, side_share)
-        types = catalogue()
-        self._status = {item.activity: Status(len(self.population)) for item in scenario.activities}
-        self.courses = [
-            Course(item, types[item.activity], self.stream, self.start, self._status[item.activity])
-            for item in sorted(scenario.activities, key=lambda item: item.id)
-        ]
+        made_by = recipe(scenario.recipe, self.parameters)
+        persons = aged(made_by.first(scenario.residents), self.start - month_number(RECIPE_MONTH))
+        here = np.arange(scenario.residents) if ages is None else np.flatnonzero(households_with(persons, ages))
+        persons = Persons(*(column[here] for column in persons))
+        self.stream = Stream(seed, replicates, here, area * AREA_IDS)
+        side_share = [side_job_path(self.parameters, SIDE_AGES[-1], frailty)[0] for frailty in range(FRAILTIES)]
+        self.population = Population(persons, made_by, self.parameters, self.stream, self.start, side_share, ages)
+        self._programme = Programme(scenario.activities, self.stream, self.start, len(self.population))
+        self.courses = self._programme.courses
         self.ledger = Ledger()
-        self.state_counts = [self._count_states()]
+        self.counts = [self._count()]
         self._resident = resident
         self._views: dict[int, Resident] = {}
         self._agents_seen: AgentSet | None = None
-        self._pass = MonthPass(choose(engine, len(self.population) * scenario.months), len(self.population))
+        self._pass = MonthPass(choose(engine, len(self.population) * scenario.months))
         self._tables = Tables.of(self.parameters, self.start // 12)
         self._table_year = self.start // 12
+        self._leisure_job_hours = self.parameters.value("side_job_hours")
+        self._upper_secondary_months = 12 * AGE_CLASSES[[age.key for age in AGE_CLASSES].index("20-24")].first
+        self._small_job_hours = self.parameters.value("small_job_hours_at_start")
+        self._out_threshold = moving_threshold(self.population.out_hazard)
 
     @property
     def date(self) -> str:
@@ -197,13 +231,21 @@ class AreaModel(mesa.Model):
         self.month += 1
         self._new_year()
         self._run_activities()
-        events = self._pass(*self._what_the_month_depends_on())
-        side = np.sort(np.concatenate([events.side, self._side_jobs_of_affected()]))
+        events = self._pass(self._risks())
+        shifted, gained = self._side_jobs_of_affected()
+        side = np.sort(np.concatenate([events.side, shifted]))
         self._change_side_jobs(side)
-        left = self._move(events.moved, events.moved_bits)
+        self.population.side_gained[gained] = True
+        before = self._move(events.moved, events.moved_bits)
+        self._complete_upper_secondary(events.due)
         self._pay_side_jobs()
-        self.population.renew(np.concatenate([events.moved, side, events.due]), self.month + 1)
-        self.state_counts.append(self._count_after(events.moved, left))
+        inside = self.population.in_area[events.moved]
+        left, vacated = self.population.leave(events.out)
+        arrived = self.population.move_in(vacated, self.month)
+        self.population.renew(np.concatenate([events.moved, side, events.due, left, arrived]), self.month + 1)
+        self.ledger.add(self.month, "dwelling", left, 1, 0)
+        self.ledger.add(self.month, "dwelling", arrived, 0, 1)
+        self.counts.append(self._count_after(events.moved, before, inside, left, arrived))
         if self._resident.step is not mesa.Agent.step:
             self.agents.do("step")
 
@@ -215,82 +257,144 @@ class AreaModel(mesa.Model):
 
     def _run_activities(self) -> None:
         people = self.population
-        for course in self.courses:
-            entered = course.run_month(self.month, people)
-            people.affected[entered] = True
-            people.side_row[entered] = 0
+        entered = self._programme.run_month(self.month, people)
+        people.affected[entered] = True
+        people.side_row[entered[SIDE_KIND[people.state[entered]] == 1]] = 0
+        lost = self._programme.lost()
+        self._end_side_jobs(lost[people.side_gained[lost]])
 
-    def _what_the_month_depends_on(self) -> tuple[Any, ...]:
+    def _risks(self) -> Risks:
         people, tables = self.population, self._tables
-        return (
+        return Risks(
             self.stream.keys,
             people.row,
             people.until,
             people.side_row,
+            people.out_row,
             tables.leave,
             tables.side_threshold,
+            self._out_threshold,
             moment_key("move", self.month),
             moment_key("side job", self.month),
+            moment_key("move out", self.month),
             self.month,
         )
 
-    def _side_jobs_of_affected(self) -> np.ndarray:
-        """Draw the side jobs of residents whose hazards activities shift: the same draws, other limits."""
+    def _side_jobs_of_affected(self) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the side jobs of residents whose hazards activities shift: the same draws, other limits.
+
+        Return whose job starts or ends, and whose starts only because of the shift.
+        """
         people = self.population
         rows = np.flatnonzero(people.affected) if self.courses else np.empty(0, dtype=np.int64)
-        rows = rows[IS_SIDE_STATE[people.state[rows]]]
+        rows = rows[SIDE_KIND[people.state[rows]] == 1]
         if not len(rows):
-            return rows
-        start, end = np.zeros(len(people)), np.zeros(len(people))
-        for course in self.courses:
-            shifts = course.shifts(self.month)
-            np.add.at(start, shifts.rows, shifts.start)
-            np.add.at(end, shifts.rows, shifts.end)
+            return rows, rows
+        start, end = self._programme.shifts(self.month, rows)
         has_job = people.side_hours[rows] > 0
-        base = side_row(SIDE_CLASS[np.minimum(self.month - people.birth[rows].astype(np.int64), 1200)], has_job)
-        hazard = self._tables.side_hazard[base] * np.exp(np.where(has_job, end[rows], start[rows]))
+        age = np.minimum(self.month - people.birth[rows].astype(np.int64), 1200)
+        base = side_row(SIDE_CLASS[age], has_job, people.frailty[rows])
+        hazard = self._tables.side_hazard[base] * np.exp(np.where(has_job, end, start))
         bits = self.stream.bits("side job", self.month, rows) >> np.uint64(32)
-        return rows[bits < threshold(-np.expm1(-hazard))]
+        changed = bits < threshold(-np.expm1(-hazard))
+        gained = changed & ~has_job & (bits >= self._tables.side_threshold[base])
+        return rows[changed], rows[gained]
 
     def _change_side_jobs(self, rows: np.ndarray) -> None:
         people = self.population
         held = people.side_hours[rows] > 0
-        people.side_hours[rows] = np.where(held, 0, self.parameters.value("side_job_hours"))
+        small = SIDE_KIND[people.state[rows]] == 2
+        begun = np.where(small, self._small_job_hours, self._leisure_job_hours)
+        people.side_hours[rows] = np.where(held, 0, begun)
+        people.side_gained[rows] = False
         self.ledger.add(self.month, "side_job", rows, held, ~held)
 
     def _move(self, rows: np.ndarray, bits: np.ndarray) -> np.ndarray:
-        """Carry out the month's moves and return the states left; the draw that left also decides the destination."""
+        """Carry out the month's moves and return the phases left; the draw that left also decides the destination."""
         people = self.population
+        before = people.phase[rows]
         phase = self._tables.destination(people.row[rows], bits)
         left = people.state[rows]
         people.phase[rows] = phase
         people.state[rows] = PHASE_STATE[phase]
-        people.since[rows] = self.month
+        people.since[rows] = np.where(KEEPS_CLOCK[before, phase], people.since[rows], self.month)
         self.ledger.add(self.month, "state", rows, left, people.state[rows])
-        self._end_side_jobs_outside_school(rows)
-        return left
+        self._end_side_jobs_of_movers(rows, left)
+        self._qualify(rows[(left == CODE["in_education"]) & (phase == CODE["employed"])])
+        return before
 
-    def _end_side_jobs_outside_school(self, rows: np.ndarray) -> None:
+    def _qualify(self, rows: np.ndarray) -> None:
+        """Give those who go from education to work at 20 or more a vocational qualification, unless they have more."""
         people = self.population
-        left = rows[(people.side_hours[rows] > 0) & ~IS_SIDE_STATE[people.state[rows]]]
-        people.side_hours[left] = 0
-        self.ledger.add(self.month, "side_job", left, 1, 0)
+        grown = self.month - people.birth[rows].astype(np.int64) >= self._upper_secondary_months
+        qualified = rows[grown & (people.education[rows] != EDUCATIONS.index("higher"))]
+        people.education[qualified] = EDUCATIONS.index("vocational")
+
+    def _complete_upper_secondary(self, due: np.ndarray) -> None:
+        """Give students who reach the age the upper-secondary education they have been in, unless they have more."""
+        people = self.population
+        reached = due[self.month + 1 - people.birth[due].astype(np.int64) == self._upper_secondary_months]
+        students = reached[people.state[reached] == CODE["in_education"]]
+        lower = np.isin(people.education[students], [EDUCATIONS.index(key) for key in ("basic", "unknown")])
+        people.education[students[lower]] = EDUCATIONS.index("general_upper_secondary")
+
+    def _end_side_jobs_of_movers(self, rows: np.ndarray, left: np.ndarray) -> None:
+        """End the side jobs of those whose new state does not allow their kind."""
+        people = self.population
+        lost = (people.side_hours[rows] > 0) & (SIDE_KIND[people.state[rows]] != SIDE_KIND[left])
+        self._end_side_jobs(rows[lost])
+
+    def _end_side_jobs(self, rows: np.ndarray) -> None:
+        self.population.side_hours[rows] = 0
+        self.population.side_gained[rows] = False
+        self.ledger.add(self.month, "side_job", rows, 1, 0)
 
     def _pay_side_jobs(self) -> None:
-        self.population.paid_hours += self.population.side_hours * np.float32(52 / 12)
+        people = self.population
+        people.paid_hours += people.side_hours * np.float32(52 / 12)
+        rows, hours = self._programme.paid_hours()
+        people.paid_hours[rows] += hours * np.float32(52 / 12)
+        held = np.flatnonzero(people.side_row == SMALL_JOB_HELD)
+        people.grow_small_jobs(held[people.side_hours[held] > 0])
 
-    def _count_states(self) -> np.ndarray:
-        replicates = len(self.stream.replicates)
-        block = np.repeat(np.arange(replicates), self.stream.residents) * len(STATES)
-        counts = np.bincount(block + self.population.state, minlength=replicates * len(STATES))
-        return counts.reshape(replicates, len(STATES))
+    def _count(self) -> np.ndarray:
+        """Return persons by view, replicate and counted phase, as everything stands."""
+        rows = np.arange(len(self.population))
+        phase = self.population.phase
+        return np.stack([self._tally(rows[self._initial(rows)], phase), self._tally(self.population.in_area, phase)])
 
-    def _count_after(self, rows: np.ndarray, left: np.ndarray) -> np.ndarray:
-        counts = self.state_counts[-1].copy()
-        block = rows // self.stream.residents
-        np.subtract.at(counts, (block, left), 1)
-        np.add.at(counts, (block, self.population.state[rows]), 1)
+    def _initial(self, rows: np.ndarray) -> np.ndarray:
+        """Return which rows are residents of the start."""
+        return rows < self.stream.residents * len(self.stream.replicates)
+
+    def _tally(self, rows: np.ndarray, phase: np.ndarray) -> np.ndarray:
+        """Return how many of ``rows`` stand in each counted phase, shape (replicates, phases)."""
+        shape = (len(self.stream.replicates), len(PHASES))
+        cell = self.stream.block[rows].astype(np.int64) * len(PHASES) + COUNTED[phase[rows]]
+        return np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+
+    def _count_after(
+        self, moved: np.ndarray, before: np.ndarray, inside: np.ndarray, left: np.ndarray, arrived: np.ndarray
+    ) -> np.ndarray:
+        """Return the counts after a month, from those before it and what happened.
+
+        ``before`` holds the phases left by ``moved``, ``inside`` whether they lived in the area until now.
+        """
+        after = self.population.phase
+        was = after.copy()
+        was[moved] = before
+        counts = self.counts[-1].copy()
+        for view, who in (("individual", moved[self._initial(moved)]), ("area", moved[inside])):
+            counts[VIEWS.index(view)] += self._tally(who, after) - self._tally(who, was)
+        counts[VIEWS.index("area")] += self._tally(arrived, after) - self._tally(left, after)
         return counts
+
+    @property
+    def state_counts(self) -> list[np.ndarray]:
+        """Residents of the start by month so far: each (replicates, states); activation is a state of its own."""
+        to_state = np.zeros((len(PHASES), len(STATES)), dtype=np.int64)
+        to_state[np.arange(len(PHASES)), PHASE_STATE] = 1
+        return [counts[VIEWS.index("individual")] @ to_state for counts in self.counts]
 
     def move(self, rows: np.ndarray, state: str) -> None:
         """Put ``rows`` into ``state`` now, outside the month's own moves (what a user's ``step`` does).
@@ -311,31 +415,31 @@ class AreaModel(mesa.Model):
         before = people.state[rows]
         self.ledger.add(self.month, "state", rows, before, CODE[state])
         people.state[rows] = CODE[state]
-        people.phase[rows] = PHASE_ENTERED[people.phase[rows], CODE[state]]
-        people.since[rows] = self.month
+        phase = PHASE_ENTERED[people.phase[rows], CODE[state]]
+        people.since[rows] = np.where(KEEPS_CLOCK[people.phase[rows], phase], people.since[rows], self.month)
+        people.phase[rows] = phase
         people.touched[rows] = True
-        self._end_side_jobs_outside_school(rows)
+        self._end_side_jobs_of_movers(rows, before)
         people.renew(rows, self.month + 1)
-        counts = self.state_counts[-1]
-        block = rows // self.stream.residents
-        np.subtract.at(counts, (block, before), 1)
-        np.add.at(counts, (block, people.state[rows]), 1)
+        self.counts[-1] = self._count()
 
     def columns(self) -> Columns:
         """Return what the measures look at, as it stands now."""
-        unserved = np.zeros(len(self.population), dtype=bool)
-        for status in self._status.values():
-            unserved |= status.unserved
+        unserved = self._programme.unserved(len(self.population))
         return self.population.columns(self.month, unserved, self.parameters.value("leisure_job_hours_in_year"))
 
     @property
     def agents(self) -> AgentSet:
-        """All residents as Mesa agents, in id order; the views are made on the first call and kept."""
+        """Everybody who has lived in the area since the start, as Mesa agents: by id, then newcomers as they came.
+
+        The views are made on the first call and kept.
+        """
         if self._agents_seen is None:
             if len(self.stream.replicates) > 1:
                 raise AttributeError("agents are views of one replicate; make AreaModel(..., replicate=0)")
-            everybody = [self.resident(row) for row in range(len(self.population))]
-            self._agents_seen = AgentSet(everybody, random=self.random)
+            self._agents_seen = AgentSet([], random=self.random)
+        for row in range(len(self._agents_seen), len(self.population)):
+            self._agents_seen.add(self.view(row))
         return self._agents_seen
 
     @property
@@ -351,12 +455,17 @@ class AreaModel(mesa.Model):
     def resident(self, id: int) -> Resident:
         """Return the view on resident ``id``, the same one every time; ``model.agents`` holds it too.
 
-        Raises ``ParameterError`` when nobody has that id.
+        In a stack of replicates it is the resident of the first one. Raises ``ParameterError`` when nobody has that id.
         """
-        if not 0 <= id < len(self.population):
+        found = np.flatnonzero((self.stream.ids == self.stream.first_id + id) & (self.stream.block == 0))
+        if not len(found):
             raise ParameterError(
-                [Problem("bounds", key="resident", values={"value": id, "low": 0, "high": len(self.population) - 1})]
+                [Problem("bounds", key="resident", values={"value": id, "low": 0, "high": self.plan.residents - 1})]
             )
-        if id not in self._views:
-            self._views[id] = self._resident(self, id)
-        return self._views[id]
+        return self.view(int(found[0]))
+
+    def view(self, row: int) -> Resident:
+        """Return the view on row ``row``."""
+        if row not in self._views:
+            self._views[row] = self._resident(self, row)
+        return self._views[row]

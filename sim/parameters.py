@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,15 @@ B non-significant tendency, sample statistic, or rate calibrated to printed shar
 D assumption."""
 
 
-_COMMON = "common"
-"""File of the parameters that every structure shares."""
+WITHOUT_ACTIVATION: Mapping[str, float] = {
+    "activation_share_to_2013": 0.0,
+    "activation_share_2014_on": 0.0,
+    "activation_exit_factor": 1.0,
+}
+"""Values without usual municipal activation: nobody enters it, and no constant makes up for it."""
+
+_SHARED = ("common", "people")
+"""Files of the parameters that every structure shares."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +48,14 @@ class Unit:
 UNITS: Mapping[str, Unit] = {
     "per_month": Unit(0, 20, "pr. måned", "per month"),
     "share": Unit(0, 1, "andel (0-1)", "share (0-1)"),
+    "share_per_year": Unit(0, 1, "andel pr. år (0-1)", "share per year (0-1)"),
     "months": Unit(0, 1200, "måneder", "months"),
     "course_months": Unit(1, 120, "hele måneder", "whole months", whole=True),
     "hours_per_week": Unit(0, 60, "timer pr. uge", "hours per week"),
     "hours_per_year": Unit(0, 3000, "timer pr. år", "hours per year"),
     "log_hazard_ratio": Unit(-5, 5, "log hazard-ratio", "log hazard ratio"),
     "ratio": Unit(0, 100, "forhold", "ratio"),
+    "switch": Unit(0, 1, "0 (nej) eller 1 (ja)", "0 (no) or 1 (yes)", whole=True),
     "years": Unit(0, 120, "år", "years"),
     "persons": Unit(0, 10_000_000, "personer", "persons", whole=True),
     "persons_per_year": Unit(0, 10_000_000, "personer pr. år", "persons per year"),
@@ -201,7 +211,7 @@ class ParameterSet(Mapping[str, Parameter]):
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """Return the names of the shipped sets, one a structure."""
-        return tuple(sorted(path.stem for path in PARAMETER_SETS.glob("*.yaml") if path.stem != _COMMON))
+        return tuple(sorted(path.stem for path in PARAMETER_SETS.glob("*.yaml") if path.stem not in _SHARED))
 
     @classmethod
     def read(cls, name: str, folder: Path = PARAMETER_SETS) -> ParameterSet:
@@ -209,8 +219,6 @@ class ParameterSet(Mapping[str, Parameter]):
 
         Raises ``ParameterError`` when there is no such set or a card is incomplete.
         """
-        from ruamel.yaml import YAML
-
         name = "history" if name == "default" else name
         path = folder / f"{name}.yaml"
         if not path.is_file():
@@ -225,20 +233,29 @@ class ParameterSet(Mapping[str, Parameter]):
                     )
                 ]
             )
-        yaml = YAML(typ="safe", pure=True)
-        common = yaml.load(folder / f"{_COMMON}.yaml")
-        content = yaml.load(path)
-        problems: list[Problem] = []
-        parameters: dict[str, Parameter] = {}
-        for card in [*common["parameters"], *content["parameters"]]:
-            try:
-                parameter = Parameter.read(card)
-            except ParameterError as error:
-                problems += error.problems
-                continue
-            if parameter.id in parameters:
-                problems.append(Problem("duplicate_key", place=path.name, key=parameter.id))
-            parameters[parameter.id] = parameter
-        if problems:
-            raise ParameterError(problems)
-        return cls(name, content["structure"], parameters)
+        stamps = tuple((folder / f"{file}.yaml").stat().st_mtime_ns for file in (*_SHARED, name))
+        return _read(name, folder, stamps)
+
+
+@lru_cache(maxsize=8)
+def _read(name: str, folder: Path, stamps: tuple[int, ...]) -> ParameterSet:
+    """Read a set; ``stamps`` are the times its files were written, so that each version is read once."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="safe", pure=True)
+    shared = [card for file in _SHARED for card in yaml.load(folder / f"{file}.yaml")["parameters"]]
+    content = yaml.load(folder / f"{name}.yaml")
+    problems: list[Problem] = []
+    parameters: dict[str, Parameter] = {}
+    for card in [*shared, *content["parameters"]]:
+        try:
+            parameter = Parameter.read(card)
+        except ParameterError as error:
+            problems += error.problems
+            continue
+        if parameter.id in parameters:
+            problems.append(Problem("duplicate_key", place=f"{name}.yaml", key=parameter.id))
+        parameters[parameter.id] = parameter
+    if problems:
+        raise ParameterError(problems)
+    return ParameterSet(name, content["structure"], parameters)

@@ -1,289 +1,396 @@
-"""Who lives in the area: recipes that place residents, and the columns that hold them.
-
-Resident i takes the cell at frac(i · 0.618...) of the cumulated joint distribution, so a larger population contains the
-smaller one: resident 17 is the same person in an area of 500 and of 215,300.
-"""
+"""Who lives in the area: the columns that hold the residents, from those of the start to the last newcomer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 
+from .demography import CHILD, FAMILY, YOUTH, moving_hazards, newcomer_ids, out_row
+from .engine.growing import Growing
 from .engine.streams import Stream
+from .households import ROLES
 from .measures import COHORTS, Columns
 from .parameters import ParameterSet
-from .sources import evidence
-from .states import AGE_CLASSES, CODE, ORIGINS, PHASE_CODE, PHASES, SEXES, STATES
+from .recipe import Persons, Recipe
+from .states import AGE_CLASSES, CODE, ORIGINS, PHASE_CODE, PHASES, SEXES
 from .transitions import (
+    ACTIVATED,
     AGE_CLASS,
     CELLS,
+    COUNTS_AS,
     DURATION_CLASS,
     FIRST_CELL,
-    IS_SIDE_STATE,
+    IS_CASH_BENEFIT,
     NEVER,
     NEXT_AGE,
     NEXT_DURATION,
+    PHASE_STATE,
     SIDE_CLASS,
-    SIDE_STATES,
-    hazards,
+    SIDE_KIND,
+    activation_share,
     side_row,
+    small_job_row,
+    steady_past,
 )
 
-GOLDEN = 0.6180339887498949
-LAST_AGE = 99
+REFERENCE = 20_000
+"""Residents of the recipe over whose heads the moving-out rates are means; the size of the area changes nothing."""
+
+_COLUMNS = {
+    "birth": np.int16,
+    "sex": np.uint8,
+    "origin": np.uint8,
+    "education": np.uint8,
+    "family": np.uint8,
+    "children": np.uint8,
+    "role": np.uint8,
+    "parents": np.uint8,
+    "barriers": np.uint8,
+    "frailty": np.uint8,
+    "state": np.uint8,
+    "phase": np.uint8,
+    "since": np.int16,
+    "cohort": np.uint8,
+    "side_hours": np.float32,
+    "side_gained": np.bool_,
+    "paid_hours": np.float32,
+    "dwelling": np.int32,
+    "occupant": np.uint16,
+    "head": np.int32,
+    "size": np.uint8,
+    "youth_dwelling": np.bool_,
+    "in_area": np.bool_,
+    "affected": np.bool_,
+    "touched": np.bool_,
+    "row": np.uint16,
+    "until": np.int16,
+    "side_row": np.uint8,
+    "out_row": np.uint8,
+}
 
 
-class Cells(NamedTuple):
-    """A joint distribution of residents over age (years), sex, origin and state (codes)."""
-
-    weight: np.ndarray
-    age: np.ndarray
-    sex: np.ndarray
-    origin: np.ndarray
-    state: np.ndarray
-
-
-def _ages(parameters: ParameterSet, origin: str) -> np.ndarray:
-    """Return the share of each year of age, 0 to 99: even below 51, falling evenly to nil at 100 from there."""
-    like = origin if origin != "western" else "danish"
-    under_25 = parameters.value(f"area_under_25_{like}")
-    middle = parameters.value(f"area_25_50_{like}")
-    falling = np.arange(LAST_AGE + 1 - 50, 0, -1.0)[:-1]
-    return np.concatenate(
-        [
-            np.full(25, under_25 / 25),
-            np.full(26, middle / 26),
-            (1 - under_25 - middle) * falling / falling.sum(),
-        ]
-    )
-
-
-def _women(parameters: ParameterSet, origin: str, age: int) -> float:
-    if not 25 <= age <= 50:
-        return parameters.value("area_women_other_ages")
-    return parameters.value(f"area_women_25_50_{origin if origin != 'western' else 'danish'}")
-
-
-def _status(parameters: ParameterSet, origin: str, age: int) -> Mapping[str, float]:
-    """Return the share of each state at ``age`` in December 2011."""
-    value = parameters.value
-    like = origin if origin != "western" else "danish"
-    if age < 16:
-        return {"basic_school": 1.0}
-    if age < 18:
-        placed = {s: value(f"area_16_17_{s}") for s in ("basic_school", "in_education", "employed")}
-        return {**placed, "self_supporting": 1 - sum(placed.values())}
-    if age < 25:
-        education, work = value(f"area_youth_education_{like}"), value(f"area_youth_employed_{like}")
-        neet = 1 - education - work
-        job_ready = neet * value("area_youth_neet_share_job_ready")
-        activity_ready = neet * value("area_youth_neet_share_activity_ready")
-        return {
-            "in_education": education,
-            "employed": work,
-            "job_ready": job_ready,
-            "activity_ready": activity_ready,
-            "self_supporting": neet - job_ready - activity_ready,
-        }
-    if age < AGE_CLASSES[-1].first:
-        unemployed, outside = value(f"area_unemployed_{like}"), value(f"area_outside_{like}")
-        job_ready = unemployed * value("area_job_ready_share_of_unemployed")
-        activity_ready = outside * value("area_activity_ready_share_of_outside")
-        rest = outside - activity_ready
-        education = rest * value("area_rest_share_in_education")
-        pension = rest * value("area_rest_share_disability_pension")
-        other = rest * value("area_rest_share_other_benefit")
-        return {
-            "employed": 1 - unemployed - outside,
-            "job_ready": job_ready,
-            "activity_ready": activity_ready,
-            "in_education": education,
-            "disability_pension": pension,
-            "other_benefit": other + unemployed - job_ready,
-            "self_supporting": rest - education - pension - other,
-        }
-    return {"gone": 1.0}
-
-
-def area_cells(parameters: ParameterSet) -> Cells:
-    """Return the joint distribution of a supported area in December 2011 (all ages)."""
-    shares = {
-        "danish": parameters.value("area_share_danish"),
-        "non_western": parameters.value("area_share_non_western"),
-    }
-    shares["western"] = 1 - sum(shares.values())
-    found: list[tuple[float, int, int, int, int]] = []
-    for origin_code, origin in enumerate(ORIGINS):
-        by_age = _ages(parameters, origin)
-        for age in range(LAST_AGE + 1):
-            women = _women(parameters, origin, age)
-            status = _status(parameters, origin, age)
-            for sex_code, sex_share in enumerate((women, 1 - women)):
-                weight = shares[origin] * by_age[age] * sex_share
-                found += [
-                    (weight * share, age, sex_code, origin_code, CODE[state])
-                    for state, share in status.items()
-                    if share > 0
-                ]
-    weight, *codes = (np.array(column) for column in zip(*found, strict=True))
-    return Cells(weight, *codes)
-
-
-def cohort_cells(parameters: ParameterSet) -> Cells:
-    """Return the cash-benefit recipients aged 25-50 of December 2011, job-ready and other in the published ratio.
-
-    Within each group age, sex and origin are those of the area.
-    """
-    area = area_cells(parameters)
-    counts = {state: float(evidence(id)["value"]) for state, id in COHORT_EVIDENCE.items()}
-    keep = (area.age >= 25) & (area.age <= 50) & np.isin(area.state, [CODE[state] for state in counts])
-    cells = Cells(*(column[keep] for column in area))
-    weight = cells.weight.copy()
-    for state, count in counts.items():
-        mine = cells.state == CODE[state]
-        weight[mine] *= count / weight[mine].sum()
-    order = np.argsort(cells.state, kind="stable")
-    return Cells(*(column[order] for column in cells._replace(weight=weight)))
-
-
-COHORT_EVIDENCE = {"job_ready": "fig4_13_n_jobready_2011", "activity_ready": "fig4_13_n_other_2011"}
-"""Evidence rows with the persons in the published cohorts."""
-
-RECIPES: Mapping[str, Callable[[ParameterSet], Cells]] = {"area": area_cells, "cohorts_2011": cohort_cells}
-
-
-def place(cells: Cells, residents: int) -> np.ndarray:
-    """Return the cell index of residents 0 to ``residents`` - 1, prefix-stable."""
-    position = (np.arange(residents) + 0.5) * GOLDEN % 1.0
-    limits = np.cumsum(cells.weight)
-    return np.minimum(np.searchsorted(limits, position * limits[-1], side="right"), len(limits) - 1)
-
-
-def _steady_past(parameters: ParameterSet, year: int) -> np.ndarray:
-    """Return cumulated chances of months since the phase began, shape (age classes, phases, months).
-
-    The past of a stock in steady state: months d are as likely as surviving to d under the phase's own hazards.
-    """
-    leave = -np.expm1(-hazards(parameters, year).sum(axis=-1))
-    longest = int(parameters.value("past_months_at_most"))
-    months = np.minimum(np.arange(longest), DURATION_CLASS.shape[1] - 1)
-    cell = FIRST_CELL[:, None] + DURATION_CLASS[:, months]
-    survive = np.cumprod(1 - leave[:, cell], axis=-1)
-    return np.cumsum(survive, axis=-1) / survive.sum(axis=-1, keepdims=True)
-
-
-@dataclass
-class Population:
+class Population(Growing):
     """The residents of all stacked replicates, one array an attribute (rows as in :class:`sim.engine.streams.Stream`).
 
-    Months count from the start of the run (0); ``birth`` and ``since`` are negative for what lies before it.
+    Months count from the start of the run (0); ``birth`` and ``since`` are negative for what lies before it. Newcomers
+    are appended, those who leave stay as rows outside the area: people are followed wherever they live.
     """
 
-    stream: Stream
     birth: np.ndarray
     sex: np.ndarray
     origin: np.ndarray
+    education: np.ndarray
+    """Code in ``states.EDUCATIONS``: highest completed."""
+    family: np.ndarray
+    """Code in ``households.FAMILIES``, of the household as it moved in."""
+    children: np.ndarray
+    role: np.ndarray
+    """Code in ``households.ROLES``: head, partner or child of the household."""
+    parents: np.ndarray
+    """Bit flags of a child's parents, as in ``recipe.Persons``."""
+    barriers: np.ndarray
+    """Bit flags: 1 health, 2 language, 4 family, 8 isolation."""
+    frailty: np.ndarray
+    """Own propensity to take a side job: 0 low, 1 high."""
     state: np.ndarray
     phase: np.ndarray
     since: np.ndarray
+    """Month in which the clock of the phase began; usual activation does not restart it."""
     cohort: np.ndarray
     side_hours: np.ndarray
+    side_gained: np.ndarray
+    """Whether the side job held was begun only because of an activity: its own luck would not have done."""
     paid_hours: np.ndarray
+    dwelling: np.ndarray
+    occupant: np.ndarray
+    """Number of the household in the dwelling: 0 at the start, then 1, 2, ..."""
+    head: np.ndarray
+    """Row of the household's head; members stand in the rows after it."""
+    size: np.ndarray
+    """Members of the household as it moved in."""
+    youth_dwelling: np.ndarray
+    in_area: np.ndarray
     affected: np.ndarray
     touched: np.ndarray
     row: np.ndarray
     until: np.ndarray
     side_row: np.ndarray
+    out_row: np.ndarray
 
-    @classmethod
-    def make(
-        cls, recipe: str, parameters: ParameterSet, stream: Stream, year: int, side_share: np.ndarray
-    ) -> Population:
-        """Place residents by ``recipe`` and draw their birth months, pasts and side jobs.
+    def __init__(
+        self,
+        persons: Persons,
+        made_by: Recipe,
+        parameters: ParameterSet,
+        stream: Stream,
+        start: int,
+        side_share: Sequence[np.ndarray],
+        ages: range | None = None,
+    ) -> None:
+        """Place ``persons``, who have the stream's rows of each replicate; newcomers are ``made_by`` the same recipe.
 
-        ``side_share`` is the chance of holding a side job by age in months (pupils and students).
+        ``start`` counts months. ``side_share`` is the chance of holding a side job by age in months, one array a
+        propensity class. ``ages`` limits newcomers as :func:`households_with` does.
         """
-        cells = RECIPES[recipe](parameters)
+        super().__init__(_COLUMNS)
+        self.stream = stream
+        self.recipe = made_by
+        self._ages = ages
+        self._side_share = np.stack(side_share)
+        past = steady_past(parameters, start // 12).cumsum(axis=-1)
+        self._longest = past.shape[-1]
+        # One rising line of all groups' distributions, each a unit above the one before: a single search finds months.
+        self._past = (past.reshape(-1, self._longest) + np.arange(past[..., 0].size)[:, None]).ravel()
+        self._parameters, self._start = parameters, start
+        self._value = {
+            id: parameters.value(id)
+            for id in (
+                "side_job_hours",
+                "small_job_start",
+                "small_job_end",
+                "small_job_hours_at_start",
+                "small_job_hours_growth",
+                "small_job_hours_at_most",
+            )
+        }
+        self.out_hazard = self._out_hazards(parameters)
         stacked = len(stream.replicates)
-        mine = np.tile(place(cells, stream.residents), stacked)
-        rows = np.arange(len(mine))
-        age = cells.age[mine] * 12 + np.floor(12 * stream.draw("birth month", 0, rows)).astype(np.int64)
-        state = cells.state[mine].astype(np.uint8)
-        age_class = AGE_CLASS[np.minimum(age, len(AGE_CLASS) - 1)]
-        past = _steady_past(parameters, year)
-        position = stream.draw("past", 0, rows)
-        since = np.zeros(len(mine), dtype=np.int16)
-        for a in range(past.shape[0]):
-            for s in range(len(STATES)):
-                who = (age_class == a) & (state == s)
-                if who.any():
-                    since[who] = -np.searchsorted(past[a, s], position[who], side="right")
-        since = np.maximum(since, -age).astype(np.int16)
-        cohort = np.full(len(mine), len(COHORTS), dtype=np.uint8)
+        self._settle(Persons(*(np.tile(column, stacked) for column in persons)), np.arange(len(stream)), 0, 0)
+        of_age = (self.birth <= -25 * 12) & (self.birth > -51 * 12)
         for code, key in enumerate(("job_ready", "activity_ready")):
-            cohort[(state == CODE[key]) & (age >= 25 * 12) & (age < 51 * 12)] = code
-        pupil = np.isin(state, [CODE[key] for key in SIDE_STATES])
-        share = side_share[np.minimum(age, len(side_share) - 1)]
-        has_job = pupil & (stream.draw("side job at start", 0, rows) < share)
-        size = len(mine)
-        population = cls(
-            stream=stream,
-            birth=(-age).astype(np.int16),
-            sex=cells.sex[mine].astype(np.uint8),
-            origin=cells.origin[mine].astype(np.uint8),
-            state=state,
-            phase=state.copy(),
-            since=since,
-            cohort=cohort,
-            side_hours=(has_job * parameters.value("side_job_hours")).astype(np.float32),
-            paid_hours=np.zeros(size, dtype=np.float32),
-            affected=np.zeros(size, dtype=bool),
-            touched=np.zeros(size, dtype=bool),
-            row=np.zeros(size, dtype=np.uint16),
-            until=np.full(size, NEVER, dtype=np.int16),
-            side_row=np.zeros(size, dtype=np.uint8),
-        )
-        population.renew(rows, 1)
-        return population
+            self.cohort[(COUNTS_AS[self.phase] == CODE[key]) & of_age] = code
+        self.renew(np.arange(len(self)), 1)
 
-    def __len__(self) -> int:
-        return len(self.state)
+    def _out_hazards(self, parameters: ParameterSet) -> np.ndarray:
+        heads = self.recipe.first(REFERENCE)
+        heads = _of(heads, heads.member == 0)
+        age_class = AGE_CLASS[np.minimum(heads.age, len(AGE_CLASS) - 1)]
+        return moving_hazards(parameters, heads.youth_dwelling, age_class, heads.state == CODE["employed"])
+
+    def _settle(self, persons: Persons, rows: np.ndarray, occupant: np.ndarray | int, month: int) -> None:
+        """Append persons, who have rows ``rows`` in the stream, as residents from ``month`` on."""
+        draw = self.stream.draw
+        age = persons.age.astype(np.int64)
+        age_class = AGE_CLASS[np.minimum(age, len(AGE_CLASS) - 1)].astype(np.int64)
+        phase = persons.state.astype(np.uint8)
+        phase[persons.insured & (phase == CODE["other_benefit"])] = PHASE_CODE["insured_unemployed"]
+        months = self._months(persons, phase, age_class, draw("past", 0, rows))
+        share = activation_share(self._parameters, (self._start + month) // 12)
+        activated = IS_CASH_BENEFIT[phase] & (draw("activation", 0, rows) < share)
+        phase = np.where(activated, ACTIVATED[phase], phase)
+        state = PHASE_STATE[phase]
+        frailty = (draw("propensity", 0, rows) < 0.5).astype(np.uint8)
+        first = len(self)
+        new = np.arange(len(rows))
+        starts = persons.member == 0
+        starts[:1] = True
+        head = np.maximum.accumulate(np.where(starts, new, 0))
+        size = np.bincount(head, minlength=len(rows)).astype(np.uint8)[head]
+        self.append(
+            len(rows),
+            {
+                "birth": month - age,
+                "sex": persons.sex,
+                "origin": persons.origin,
+                "education": persons.education,
+                "family": persons.family,
+                "children": persons.children,
+                "role": persons.role,
+                "parents": persons.parents,
+                "barriers": persons.barriers,
+                "frailty": frailty,
+                "state": state,
+                "phase": phase,
+                "since": month - months,
+                "cohort": len(COHORTS),
+                "side_hours": self._hours_held(state, age, frailty, draw("side job at start", 0, rows)),
+                "side_gained": False,
+                "paid_hours": 0,
+                "dwelling": persons.dwelling,
+                "occupant": occupant,
+                "head": first + head,
+                "size": size,
+                "youth_dwelling": persons.youth_dwelling,
+                "in_area": True,
+                "affected": False,
+                "touched": False,
+                "row": 0,
+                "until": NEVER,
+                "side_row": 0,
+                "out_row": 0,
+            },
+        )
+
+    def _months(self, persons: Persons, phase: np.ndarray, age_class: np.ndarray, luck: np.ndarray) -> np.ndarray:
+        """Return months spent in the phase: of a steady state where hazards depend on them, else the recipe's."""
+        months = persons.months.astype(np.int64)
+        rows = np.flatnonzero(HAS_CUTS.take(phase))
+        stratum = (age_class[rows] * len(SEXES) + persons.sex[rows]) * len(ORIGINS) + persons.origin[rows]
+        group = stratum * len(PHASES) + phase[rows]
+        place = np.searchsorted(self._past, luck[rows] + group, side="right") - group * self._longest
+        months[rows] = np.minimum(place, self._longest - 1)
+        return np.minimum(months, persons.age)
+
+    def _hours_held(self, state: np.ndarray, age: np.ndarray, frailty: np.ndarray, luck: np.ndarray) -> np.ndarray:
+        """Return weekly hours of the side jobs people come with."""
+        value, kind = self._value, SIDE_KIND[state]
+        share = self._side_share[frailty, np.minimum(age, self._side_share.shape[1] - 1)]
+        small = value["small_job_start"] / (value["small_job_start"] + value["small_job_end"])
+        held = np.floor(-np.log1p(-np.clip(luck / small, 0, 1 - 1e-9)) / value["small_job_end"])
+        hours = value["small_job_hours_at_start"] + value["small_job_hours_growth"] * held
+        return np.where(
+            kind == 1,
+            (luck < share) * value["side_job_hours"],
+            np.where((kind == 2) & (luck < small), np.minimum(hours, value["small_job_hours_at_most"]), 0.0),
+        )
 
     def renew(self, rows: np.ndarray, month: int) -> None:
         """Find the table rows that ``rows`` use in ``month``, and the month in which each of them ends."""
-        age = np.minimum(month - self.birth[rows].astype(np.int64), len(AGE_CLASS) - 1)
-        elapsed = np.minimum(month - self.since[rows].astype(np.int64), DURATION_CLASS.shape[1] - 1)
-        phase = self.phase[rows]
-        passed = _PASSES[phase] < elapsed
-        if passed.any():
-            self.phase[rows[passed]] = _THEN[phase[passed]]
-            phase = self.phase[rows]
-        stratum = (AGE_CLASS[age].astype(np.int64) * len(SEXES) + self.sex[rows]) * len(ORIGINS) + self.origin[rows]
-        self.row[rows] = stratum * len(CELLS) + FIRST_CELL[phase] + DURATION_CLASS[phase, elapsed]
-        next_duration = NEXT_DURATION[phase, elapsed].astype(np.int64) + self.since[rows]
-        next_age = NEXT_AGE[age].astype(np.int64) + self.birth[rows]
+        age = np.minimum(month - self.birth.take(rows).astype(np.int64), len(AGE_CLASS) - 1)
+        since = self.since.take(rows).astype(np.int64)
+        elapsed = np.minimum(month - since, DURATION_CLASS.shape[1] - 1)
+        phase = self.phase.take(rows)
+        passed = np.flatnonzero(_PASSES.take(phase) < elapsed)
+        if len(passed):
+            phase[passed] = _THEN.take(phase[passed])
+            self.phase[rows[passed]] = phase[passed]
+        age_class = AGE_CLASS.take(age).astype(np.int64)
+        stratum = (age_class * len(SEXES) + self.sex.take(rows)) * len(ORIGINS) + self.origin.take(rows)
+        moment = phase.astype(np.int64) * DURATION_CLASS.shape[1] + elapsed
+        self.row[rows] = stratum * len(CELLS) + _CELL_AT.take(moment)
+        next_duration = _NEXT_AT.take(moment) + since
+        next_age = NEXT_AGE.take(age) + self.birth.take(rows).astype(np.int64)
         self.until[rows] = np.minimum(np.minimum(next_duration, next_age), NEVER)
-        pupil = IS_SIDE_STATE[self.state[rows]] & ~self.affected[rows]
-        self.side_row[rows] = np.where(pupil, side_row(SIDE_CLASS[age], self.side_hours[rows] > 0), 0)
+        state = self.state.take(rows)
+        self.side_row[rows] = self._side_rows(rows, SIDE_KIND.take(state), age)
+        self.out_row[rows] = self._out_rows(rows, age_class, state)
+
+    def _side_rows(self, rows: np.ndarray, kind: np.ndarray, age: np.ndarray) -> np.ndarray:
+        found = np.zeros(len(rows), dtype=np.uint8)
+        at = np.flatnonzero(kind == 1)
+        mine = rows[at]
+        leisure = side_row(SIDE_CLASS.take(age[at]), self.side_hours.take(mine) > 0, self.frailty.take(mine))
+        found[at] = np.where(self.affected.take(mine), 0, leisure)
+        at = np.flatnonzero(kind == 2)
+        found[at] = small_job_row(self.side_hours.take(rows[at]) > 0)
+        return found
+
+    def _out_rows(self, rows: np.ndarray, age_class: np.ndarray, state: np.ndarray) -> np.ndarray:
+        role = self.role.take(rows)
+        child = (role == _CHILD) & (age_class >= _ADULT_CLASS)
+        at = np.flatnonzero(((role == _HEAD) | child) & self.in_area.take(rows))
+        grown = child[at]
+        kind = np.where(grown, CHILD, np.where(self.youth_dwelling.take(rows[at]), YOUTH, FAMILY))
+        found = np.zeros(len(rows), dtype=np.uint8)
+        found[at] = out_row(kind, age_class[at], (state[at] == CODE["employed"]) & ~grown)
+        return found
+
+    def leave(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Let ``rows`` move out: the household with its head, grown-up children alone.
+
+        Return the rows of all who leave, ascending, and the heads, whose dwellings are vacant now.
+        """
+        heads = rows[self.head[rows] == rows]
+        many = self.size[heads].astype(np.int64)
+        offset = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
+        members = np.repeat(heads, many) + offset
+        leaving = np.union1d(rows, members[self.in_area[members]])
+        self.in_area[leaving] = False
+        self.out_row[leaving] = 0
+        return leaving, heads
+
+    def move_in(self, vacated: np.ndarray, month: int) -> np.ndarray:
+        """Let a new household into each dwelling that the heads ``vacated`` left in ``month``; return the new rows.
+
+        Their table rows are for the caller to :meth:`renew`.
+        """
+        if not self.recipe.newcomers_move_in or not len(vacated):
+            return np.empty(0, dtype=np.int64)
+        block = self.stream.block[vacated]
+        dwelling, occupant = self.dwelling[vacated], self.occupant[vacated] + np.uint16(1)
+
+        asked: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+        def keys(household: np.ndarray, member: np.ndarray) -> np.ndarray:
+            """Return person keys, made once for all the decisions asked of the same people."""
+            for mine, of, found in asked:
+                if mine is household and of is member:
+                    return found
+            ids = self.stream.first_id + newcomer_ids(dwelling[household], occupant[household], member)
+            asked.append((household, member, self.stream.keys_of(ids, block[household])))
+            return asked[-1][-1]
+
+        def luck(decision: str, household: np.ndarray, member: np.ndarray) -> np.ndarray:
+            return self.stream.draw_with(keys(household, member), decision, 0)
+
+        persons = self.recipe.newcomers(self.youth_dwelling[vacated], luck)
+        if self._ages is not None:
+            persons = _of(persons, households_with(persons, self._ages))
+        household = persons.dwelling
+        ids = self.stream.first_id + newcomer_ids(dwelling[household], occupant[household], persons.member)
+        rows = self.stream.add(ids, block[household])
+        self._settle(persons._replace(dwelling=dwelling[household]), rows, occupant[household], month)
+        return rows
+
+    def grow_small_jobs(self, rows: np.ndarray) -> None:
+        """Add a month's growth to the hours of the small jobs of ``rows``."""
+        hours = self.side_hours[rows] + np.float32(self._value["small_job_hours_growth"])
+        self.side_hours[rows] = np.minimum(hours, np.float32(self._value["small_job_hours_at_most"]))
 
     def columns(self, month: int, unserved: np.ndarray, leisure_job_hours: float) -> Columns:
         """Return copies of what the measures look at, as it stands at the end of ``month``."""
         return Columns(
-            state=self.state.copy(),
+            phase=self.phase.copy(),
             age_months=month - self.birth.astype(np.int64),
             sex=self.sex,
             origin=self.origin,
             cohort=self.cohort,
             paid_hours=self.paid_hours.copy(),
+            side_hours=self.side_hours.copy(),
+            education=self.education.copy(),
             unserved=unserved,
+            in_area=self.in_area.copy(),
+            block=self.stream.block,
+            row=np.arange(len(self)),
             leisure_job_hours=leisure_job_hours,
             replicates=len(self.stream.replicates),
+            residents=self.stream.residents,
             participant=np.zeros(len(self), dtype=np.uint8),
         )
 
 
+def _of(persons: Persons, who: np.ndarray) -> Persons:
+    return Persons(*(column[who] for column in persons))
+
+
+def households_with(persons: Persons, ages: range) -> np.ndarray:
+    """Return who lives in a household in which somebody's age (years) is in ``ages``."""
+    home = np.cumsum(persons.member == 0) - 1
+    wanted = (persons.age >= 12 * ages.start) & (persons.age < 12 * ages.stop)
+    return (np.bincount(home[wanted], minlength=int(home[-1]) + 1 if len(home) else 0) > 0)[home]
+
+
+def aged(persons: Persons, months: int) -> Persons:
+    """Return the same people ``months`` later (earlier, if negative) in age, in a state their age allows.
+
+    Those not yet born are taken as newborn.
+    """
+    if months == 0:
+        return persons
+    age = np.maximum(persons.age + months, 0)
+    state = persons.state.copy()
+    young = (age < 18 * 12) & ~np.isin(state, [CODE[s] for s in _YOUTH_STATES])
+    state[young] = CODE["self_supporting"]
+    state[age < 16 * 12] = CODE["basic_school"]
+    return persons._replace(age=age.astype(persons.age.dtype), state=state)
+
+
+_YOUTH_STATES = ("basic_school", "in_education", "employed", "self_supporting")
+_HEAD, _CHILD = ROLES.index("head"), ROLES.index("child")
+_ADULT_CLASS = [age.key for age in AGE_CLASSES].index("18-19")
+HAS_CUTS = np.array([bool(phase.cuts) for phase in PHASES])
+_CELL_AT = (FIRST_CELL[:, None] + DURATION_CLASS).ravel().astype(np.int64)
+_NEXT_AT = NEXT_DURATION.ravel().astype(np.int64)
 _PASSES = np.array([phase.until or NEVER for phase in PHASES])
 _THEN = np.array([PHASE_CODE[phase.then or phase.key] for phase in PHASES], dtype=np.uint8)

@@ -22,6 +22,7 @@ from markupsafe import Markup
 
 from . import plots
 from .errors import Problem, ResultError
+from .headline import DECISIVE, computing_error, last_months, luck, one_view, told
 from .locale import month_name, number, percent, text
 from .measures import COHORTS, MEASURES
 from .parameters import GRADES, UNITS
@@ -29,7 +30,7 @@ from .results import DIGITS, read_csv, read_manifest, write_atomically
 from .sources import ASSUMPTION, flow_targets, source_of
 
 _TEMPLATE: Final = Path(__file__).parent / "locale" / "report.html"
-_LIMITS: Final = ("displacement", "moving", "ageing", "once", "long_run", "effect", "parameters", "alone")
+_LIMITS: Final = ("displacement", "births", "barriers", "demand", "once", "long_run", "effect", "parameters", "alone")
 _TEST: Final = "cash_benefit_cohorts_2011"
 """The shipped scenario that can be held against the published shares."""
 _FULL: Final = 0.9
@@ -67,13 +68,6 @@ class Figure:
     caption: str
     table: Table
     open: bool = False
-
-
-def computing_error(se: float, replicates: int) -> float:
-    """Return half the 95 % interval of a mean over replicates (Student's t); NaN for a single replicate."""
-    from scipy.stats import t
-
-    return float(t.ppf(0.975, replicates - 1) * se) if replicates > 1 else math.nan
 
 
 def occupancy(queues: pd.DataFrame) -> pd.DataFrame:
@@ -114,7 +108,7 @@ def pairing_words(proof: Mapping[str, Any], names: Mapping[str, str], lang: str)
         "report.pairing_same" if pairs["replicate"].nunique() > 1 else "report.pairing_same_single",
         lang,
         touched=listed(touched, lang),
-        residents=number(pairs["touched"].iloc[0] + pairs["untouched"].iloc[0], lang),
+        residents=number(round((pairs["touched"] + pairs["untouched"]).mean()), lang),
         pairs=number(len(pairs), lang),
     )
 
@@ -143,13 +137,6 @@ def write_report(folder: Path, lang: str) -> Path:
     path = report.folder / "report.html"
     write_atomically(path, lambda part: part.write_text(page, encoding="utf-8", newline="\n"))
     return path
-
-
-def _plain(value: float, lang: str) -> str:
-    """Write a number of a card with the digits it has, at most four that count."""
-    written = f"{value:.4g}"
-    digits = len(written.partition(".")[2]) if "e" not in written else 6
-    return number(value, lang, digits)
 
 
 class _Report:
@@ -209,14 +196,14 @@ class _Report:
         frame = self._csv("differences.csv", "scenario", "view", "measure", "month", "estimate", "se", "low", "high")
         if frame is None:
             return None
-        frame = plots.luck(frame)
+        frame = luck(frame)
         return frame.sort_values("scenario", key=lambda ids: ids.map(self.others.index), kind="stable")
 
     @cached_property
     def outcomes(self) -> pd.DataFrame | None:
         """Summary of the outcomes."""
         frame = self._csv("outcomes.csv", "scenario", "view", "measure", "month", "mean", "p5", "p95")
-        return None if frame is None else plots.one_view(frame)
+        return None if frame is None else one_view(frame)
 
     @cached_property
     def assumptions(self) -> pd.DataFrame | None:
@@ -257,7 +244,7 @@ class _Report:
     def _levels_headlines(self) -> list[tuple[Markup, str]]:
         lines = []
         if self.outcomes is not None:
-            rows = self._last(self.outcomes[self.outcomes["group_by"] == "all"])
+            rows = last_months(self.outcomes[self.outcomes["group_by"] == "all"])
             found = {row["measure"]: row for row in plots.records(rows)}
             for measure in ("employed", "cash_benefit", "leisure_job_26h"):
                 if measure in found:
@@ -276,11 +263,6 @@ class _Report:
         return lines
 
     @staticmethod
-    def _last(rows: pd.DataFrame) -> pd.DataFrame:
-        """Keep each measure's last month."""
-        return rows[rows["month"] == rows.groupby("measure")["month"].transform("max")]
-
-    @staticmethod
     def _error(row: plots.Row) -> float:
         return computing_error(row["se"], row["replicates"])
 
@@ -291,14 +273,13 @@ class _Report:
     def _differences_headlines(self, scenario: str, differences: pd.DataFrame) -> list[tuple[Markup, str]]:
         mine = differences[differences["scenario"] == scenario]
         names = {"scenario": self.quoted[scenario], "base": self.quoted[self.base]}
-        last = {row["measure"]: row for row in plots.records(self._last(mine[mine["group_by"] == "all"]))}
-        chosen = plots.headline_measures(mine)
+        last = {row["measure"]: row for row in plots.records(last_months(mine[mine["group_by"] == "all"]))}
+        shown, hidden = told(mine)
+        chosen = [*shown, *hidden]
         if not any(last[measure]["estimate"] or last[measure]["se"] > 0 for measure in chosen):
             return [self._quiet_line(scenario, mine, names)]
         if all(math.isnan(self._error(last[measure])) for measure in chosen):
             return [(self._rich("headline_single", **names), "")]
-        shown = [measure for measure in chosen if self._shows(last[measure])]
-        hidden = [m for m in chosen if m not in shown and (m == "leisure_job_26h" or not shown)]
         lines = [self._shown_line(measure, last[measure], mine, names) for measure in shown[:3]]
         return lines + [self._hidden_line(measure, last[measure], names) for measure in hidden[:2]]
 
@@ -311,11 +292,11 @@ class _Report:
             return self._rich("headline_same", **names), ""
         why = []
         if touched.any():
-            residents = number(self.scenarios[0]["population"]["residents"], self.lang)
+            residents = number(round((touched + pairs.loc[touched.index, "untouched"]).mean()), self.lang)
             why.append(self.t("headline_touched", touched=_mean(touched.mean(), self.lang), residents=residents))
         if differs[mine["measure"] != "never_served"].any():
             why.append(self.t("headline_earlier"))
-        queue = self._last(mine[(mine["measure"] == "never_served") & (mine["group_by"] == "all")])
+        queue = last_months(mine[(mine["measure"] == "never_served") & (mine["group_by"] == "all")])
         why += [
             self.t("headline_queue", persons=plots.change(row["estimate"], "persons", self.lang))
             for row in plots.records(queue)
@@ -416,6 +397,7 @@ class _Report:
             role = ("role_base" if scenario["id"] == self.base else "role_compared") if self.compares else ""
             population, horizon = scenario["population"], scenario["horizon"]
             residents = number(population["residents"], self.lang)
+            usual = scenario["economy"]["usual_activation"]
             planned = [
                 self.t(
                     "activity_value",
@@ -426,6 +408,7 @@ class _Report:
                 )
                 for item in scenario["activities"]
             ]
+            planned += [self.t("no_activation")] if planned and not usual else []
             start = self._month(horizon["start"])
             title = self.titles[scenario["id"]]
             rows.append(
@@ -433,7 +416,7 @@ class _Report:
                     (title, self.t(role)) if role else title,
                     self.t(f"recipe_{population['recipe']}", residents=residents),
                     self.t("horizon_value", months=horizon["months"], start=start),
-                    "; ".join(planned) or self.t("no_activities"),
+                    "; ".join(planned) or self.t("no_activities" if usual else "no_activation"),
                 )
             )
         columns = [self.t(key) for key in ("scenario", "population", "horizon", "activities")]
@@ -623,7 +606,7 @@ class _Report:
             return None
         frame = self.outcomes[self.outcomes["group_by"] == "all"]
         if self.compares:
-            frame = self._last(frame).assign(column=lambda rows: rows["scenario"])
+            frame = last_months(frame).assign(column=lambda rows: rows["scenario"])
             columns = {id: f"{title}, {self._month(frame['month'].max())}" for id, title in self.titles.items()}
         else:
             frame = frame.assign(column=frame["month"])
@@ -666,7 +649,7 @@ class _Report:
         )
         if frame is None:
             return None
-        data = plots.states_data(plots.one_view(frame))
+        data = plots.states_data(one_view(frame))
         shown = data.assign(share=(100 * data["share"]).round(1)).groupby(["month", "part"])["share"]
         same = self.compares and bool((shown.nunique() == 1).all())
         if same:
@@ -743,6 +726,98 @@ class _Report:
         columns = [self.t("group"), *(self._month(month) for month in months)]
         return Table(self.t("numbers_behind"), columns, bodies)
 
+    # --- people ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def pyramid_figure(self) -> Figure | None:
+        """The residents at the start by age, sex and origin."""
+        frame = self._csv("pyramid.csv", "age_group", "sex", "origin", "persons")
+        if frame is None:
+            return None
+        data = plots.pyramid_data(frame)
+        groups = list(dict.fromkeys(zip(data["sex"], data["origin"], strict=True)))
+        body: list[Sequence[Cell]] = [
+            [str(band).replace("-", "–"), *(number(persons, self.lang) for persons in rows["persons"])]
+            for band, rows in data.groupby("age_group", sort=False)
+        ]
+        names = [
+            ", ".join(plots.group_label(by, key, self.lang) for by, key in zip(("sex", "origin"), group, strict=True))
+            for group in groups
+        ]
+        return self._figure(
+            "pyramid",
+            plots.pyramid_figure(data, self.lang),
+            plots.pyramid_alt(data, self.lang),
+            data,
+            self.t("pyramid_caption"),
+            Table(self.t("numbers_behind"), [self.t("age_heading"), *names], [("", body)]),
+        )
+
+    @cached_property
+    def population(self) -> pd.DataFrame | None:
+        """Published marginals and what was made of them."""
+        frame = self._csv("population.csv", "target", "published", "made", "expected_error")
+        return None if frame is None else plots.population_data(frame)
+
+    @cached_property
+    def area_table(self) -> Table | None:
+        """How the area's shares changed and why, at the last month; nothing where nobody moves in."""
+        frame = self._csv("area_change.csv", "scenario", "month", "measure", "total", "stayers", "leavers", "newcomers")
+        if frame is None or not frame["newcomers"].any():
+            return None
+        parts = ("total", "stayers", "leavers", "newcomers")
+        last = frame[frame["month"] == frame["month"].max()]
+        bodies = []
+        for scenario, rows in last.groupby("scenario", sort=False):
+            means = rows.groupby("measure", sort=False)[list(parts)].mean()
+            body = [
+                [
+                    MEASURES[str(key)].label(self.lang),
+                    *(plots.change(row[part], "share", self.lang) for part in parts),
+                ]
+                for key, row in means.iterrows()
+            ]
+            bodies.append((self.titles[str(scenario)] if self.compares else "", body))
+        caption = self.t("table_area", month=self._month(frame["month"].max()))
+        columns = [self.t("measure"), *(self.t(f"area_{part}") for part in parts)]
+        return Table(caption, columns, bodies, self.t("table_area_note"))
+
+    @property
+    def population_sentence(self) -> str:
+        """Count the marginals that are met as well as can be expected."""
+        if self.population is None:
+            return ""
+        within = int(self.population["within"].sum())
+        return self.t("population_sentence", targets=len(self.population), within=within)
+
+    @cached_property
+    def population_figure(self) -> Figure | None:
+        """Published marginals against those of the residents at the start."""
+        if self.population is None:
+            return None
+        bodies = []
+        for ages, rows in self.population.groupby("ages", sort=False):
+            body = [
+                [
+                    plots.target_label(row["target"], self.lang),
+                    percent(row["published"], self.lang),
+                    percent(row["made"], self.lang),
+                    plots.change(row["made"] - row["published"], "share", self.lang),
+                    plots.change(row["expected_error"], "share", self.lang, sign=False),
+                ]
+                for row in plots.records(rows)
+            ]
+            bodies.append((plots.ages_heading(str(ages), self.lang), body))
+        columns = ("observed_target", "published", "made", "observed_miss", "population_error")
+        return self._figure(
+            "population",
+            plots.population_figure(self.population, self.lang),
+            plots.population_alt(self.population, self.lang),
+            self.population,
+            self.t("population_caption"),
+            Table(self.t("numbers_behind"), [self.t(key) for key in columns], bodies),
+        )
+
     # --- places and queue -----------------------------------------------------------------------------------
 
     @cached_property
@@ -778,6 +853,30 @@ class _Report:
             Table(self.t("numbers_behind"), columns, bodies),
         )
 
+    @cached_property
+    def funnel_figure(self) -> Figure | None:
+        """From referral to completion."""
+        if self.queues is None:
+            return None
+        data = plots.funnel_data(self.queues)
+        bodies = []
+        for (scenario, activity), rows in data.groupby(["scenario", "activity"], sort=False):
+            body = []
+            for row in plots.records(rows):
+                limits = self.t("to", low=number(row["low"], self.lang), high=number(row["high"], self.lang))
+                cells = [self.t(f"funnel_{row['step']}"), number(row["mean"], self.lang, 1)]
+                body.append(cells if self.single else [*cells, limits])
+            bodies.append((f"{self.activities[str(activity)]} ({self.titles[str(scenario)]})", body))
+        columns = ["funnel_step", "funnel_mean", *([] if self.single else ["observed_spread"])]
+        return self._figure(
+            "funnel",
+            plots.funnel_figure(data, self.lang, self.titles, self.activities),
+            plots.funnel_alt(data, self.lang, self.titles, self.activities),
+            data,
+            _joined(self.t("funnel_caption"), "" if self.single else self.t("funnel_line"), self.t("funnel_open")),
+            Table(self.t("numbers_behind"), [self.t(key) for key in columns], bodies),
+        )
+
     @property
     def queue_table(self) -> Table | None:
         """How many were referred, began, completed and left, over the whole run."""
@@ -810,7 +909,7 @@ class _Report:
         """Say how many referred people never had a place."""
         if self.queues is None or self.outcomes is None:
             return []
-        rows = self._last(self.outcomes[self.outcomes["group_by"] == "all"])
+        rows = last_months(self.outcomes[self.outcomes["group_by"] == "all"])
         rows = rows[(rows["measure"] == "never_served") & rows["scenario"].isin(set(self.queues["scenario"]))]
         return [
             self.t(
@@ -918,6 +1017,79 @@ class _Report:
         weak = self.assumptions[self.assumptions["grade"].isin(("C", "D"))]
         return weak.sort_values("grade", ascending=False, kind="stable")
 
+    @cached_property
+    def sensitivity(self) -> pd.DataFrame | None:
+        """Every assumed number that was tried, and how far it moves the headline of a scenario."""
+        needed = ("parameter", "scenario", "measure", "estimate", "interval_low", "interval_high", "shift_low")
+        return self._csv("sensitivity.csv", *needed, "shift_high", "se", "share_of_interval")
+
+    @property
+    def sensitivity_words(self) -> list[str]:
+        """Say for every scenario what the headline is, how many numbers were tried and how many move it."""
+        if self.sensitivity is None:
+            return []
+        said = []
+        for scenario, rows in self.sensitivity.groupby("scenario", sort=False):
+            measure, first = rows["measure"].iloc[0], plots.records(rows)[0]
+            row = {**first, "low": first["interval_low"], "high": first["interval_high"]}
+            said.append(self.t("sensitivity_head", scenario=self.titles[str(scenario)], **self._words(measure, row)))
+            moving = len(plots.sensitivity_data(rows))
+            words = {"tried": number(len(rows), self.lang), "moving": number(moving, self.lang)}
+            said.append(self.t("sensitivity_some" if moving else "sensitivity_none", **words))
+            untried = rows.loc[rows[["shift_low", "shift_high"]].isna().any(axis=1), "parameter"]
+            if len(untried):
+                said.append(self.t("sensitivity_untried", count=len(untried), ids=", ".join(untried)))
+        left = self.assumed_and_untried
+        return [*said, self.t("sensitivity_left", count=number(left, self.lang))] if left else said
+
+    @property
+    def assumed_and_untried(self) -> int:
+        """How many grade D numbers of the model the search left out."""
+        cards = self._csv("assumptions.csv", "id", "grade", "used_by")
+        if cards is None or self.sensitivity is None:
+            return 0
+        assumed = cards.loc[(cards["grade"] == "D") & (cards["used_by"] == "model"), "id"]
+        return int((~assumed.isin(self.sensitivity["parameter"])).sum())
+
+    @cached_property
+    def sensitivity_figure(self) -> Figure | None:
+        """The assumed numbers that move a headline most."""
+        if self.sensitivity is None or plots.sensitivity_data(self.sensitivity).empty:
+            return None
+        data = plots.sensitivity_data(self.sensitivity)
+        bodies, doubtful = [], False
+        for scenario, rows in data.groupby("scenario", sort=False):
+            measure = rows["measure"].iloc[0]
+            unit = MEASURES[measure].unit
+            body: list[Sequence[Cell]] = []
+            for row in plots.records(rows):
+                low, high = plots.plain(row["low"], self.lang), plots.plain(row["high"], self.lang)
+                sure = (row["share_of_interval"] - DECISIVE) * (row["interval_high"] - row["interval_low"]) > 2 * row[
+                    "se"
+                ]
+                body.append(
+                    [
+                        (plots.assumed_label(row, self.lang), row["parameter"]),
+                        plots.plain(row["value"], self.lang),
+                        self.t("to", low=low, high=high),
+                        plots.change(row["shift_low"], unit, self.lang),
+                        plots.change(row["shift_high"], unit, self.lang),
+                        percent(row["share_of_interval"], self.lang, 0) + ("" if sure else "°"),
+                    ]
+                )
+            bodies.append((f"{MEASURES[measure].label(self.lang)} ({self.titles[str(scenario)]})", body))
+        note = self.t("sensitivity_note") if doubtful else ""
+        keys = ("parameter", "value", "range", "sensitivity_shift_low", "sensitivity_shift_high", "sensitivity_share")
+        return self._figure(
+            "sensitivity",
+            plots.sensitivity_figure(data, self.lang, self.titles),
+            plots.sensitivity_alt(data, self.lang, self.titles),
+            data,
+            self.t("sensitivity_caption"),
+            Table(self.t("numbers_behind"), [self.t(key) for key in keys], bodies, note),
+            open=True,
+        )
+
     @property
     def grades(self) -> Table | None:
         """Count the parameters by grade."""
@@ -941,11 +1113,11 @@ class _Report:
         body = []
         for row in plots.records(self._assumed()):
             unit = UNITS[row["unit"]]
-            low, high = _plain(row["low"], self.lang), _plain(row["high"], self.lang)
+            low, high = plots.plain(row["low"], self.lang), plots.plain(row["high"], self.lang)
             body.append(
                 [
                     (row[f"label_{self.lang}"], row["id"]),
-                    (_plain(row["value"], self.lang), unit.label_da if self.lang == "da" else unit.label_en),
+                    (plots.plain(row["value"], self.lang), unit.label_da if self.lang == "da" else unit.label_en),
                     self.t("to", low=low, high=high).replace(" ", "\N{NO-BREAK SPACE}"),
                     row["grade"],
                     row[f"note_{self.lang}"],

@@ -34,6 +34,8 @@ _TEXT_COLUMNS = (
         "reading",
         "label_da",
         "label_en",
+        "reason_da",
+        "reason_en",
         "id",
         "unit",
         "grade",
@@ -42,6 +44,10 @@ _TEXT_COLUMNS = (
         "note_da",
         "note_en",
         "used_by",
+        "parameter",
+        "age_group",
+        "sex",
+        "origin",
     ),
     *("cohort", "month_0", "month_1", "month_2", "group_0", "group_1", "group_2"),
 )
@@ -60,6 +66,11 @@ FILES: Mapping[str, str] = {
     "assumptions": "assumptions.csv",
     "observed": "observed.csv",
     "flows": "flows.csv",
+    "area_change": "area_change.csv",
+    "population": "population.csv",
+    "left_out": "population_left_out.csv",
+    "pyramid": "pyramid.csv",
+    "sensitivity": "sensitivity.csv",
 }
 """File of each table."""
 
@@ -115,10 +126,47 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "costs": ("scenario", "activity", "draw", "replicate", "year", "payer", "item", "amount_dkk", "price_year"),
     "flows": ("scenario", "cohort", "month_0", "month_1", "month_2", "group_0", "group_1", "group_2", "persons"),
+    "area_change": (
+        "scenario",
+        "draw",
+        "replicate",
+        "month",
+        "measure",
+        "total",
+        "stayers",
+        "leavers",
+        "newcomers",
+    ),
+    "population": ("target", "published", "made", "expected_error"),
+    "left_out": ("target", "reason_da", "reason_en"),
+    "pyramid": ("age_group", "sex", "origin", "persons"),
+    "sensitivity": (
+        "parameter",
+        "scenario",
+        "label_da",
+        "label_en",
+        "unit",
+        "value",
+        "low",
+        "high",
+        "measure",
+        "month",
+        "estimate",
+        "interval_low",
+        "interval_high",
+        "shift_low",
+        "shift_high",
+        "se",
+        "share_of_interval",
+        "replicates",
+    ),
 }
 """Columns of the tables that a run fills or leaves empty."""
 
-PLOTS = ("states", "flows", "differences", "forest", "observed", "queues")
+PLOTS = (
+    *("states", "flows", "differences", "forest", "observed", "queues"),
+    *("funnel", "pyramid", "population", "sensitivity"),
+)
 """Names of the figures; a figure of one scenario among several carries its id after a hyphen."""
 
 
@@ -134,10 +182,11 @@ class Result:
         self.tables = dict(tables)
         self.pairing = pairing
 
-    def table(self, name: str = "summary", **only: str) -> pd.DataFrame:
+    def table(self, name: str = "summary", view: str | None = "individual", **only: str) -> pd.DataFrame:
         """Return the table ``name``, with ``only`` the rows of the given values.
 
-        ``table("differences", measure="employed")`` keeps one measure.
+        ``table("differences", measure="employed")`` keeps one measure. ``view`` is ``individual`` (the residents of the
+        start, wherever they live), ``area`` (those who live there now) or None for both.
         Raises ``ResultError`` for a table or column that is not there.
         """
         if name not in self.tables:
@@ -146,12 +195,14 @@ class Result:
         unknown = [column for column in only if column not in found]
         if unknown:
             raise ResultError([_choice("column", column, found.columns) for column in unknown])
+        if view is not None and "view" in found:
+            found = found[found["view"] == view]
         for column, value in only.items():
             found = found[found[column] == value]
         return found.reset_index(drop=True)
 
     def plot(self, name: str = "states", lang: str | None = None) -> Figure:
-        """Return the figure ``name`` (states, flows, differences, forest, observed or queues).
+        """Return the figure ``name`` (one of ``PLOTS``: states, flows, differences, ...).
 
         ``lang`` is ``da`` or ``en``; without it that of JOBVEJE_LANG, else Danish.
 
@@ -317,11 +368,27 @@ def _card(card: Parameter, id: str, set_here: float | None) -> dict[str, Any]:
     }
 
 
+def population(scenario: Scenario) -> pd.DataFrame:
+    """Return the published marginals the scenario's people are made from, and what was made of them."""
+    from . import marginals
+
+    parameters = ParameterSet.read(scenario.parameters)
+    return marginals.check(scenario.recipe, parameters, scenario.residents)[list(COLUMNS["population"])]
+
+
+def left_out() -> pd.DataFrame:
+    """Return the published rows about the people of 2011 that the recipe does not use, each with its reason."""
+    from . import marginals
+
+    return pd.DataFrame(marginals.left_out(), columns=list(COLUMNS["left_out"]))
+
+
 def observed(summary: pd.DataFrame) -> pd.DataFrame:
     """Return every published target the run can be held against, beside the simulated share and its 95 % spread."""
-    at = summary.set_index(["scenario", "measure", "group_by", "group", "month"])
+    people = summary[summary["view"] == "individual"]
+    at = people.set_index(["scenario", "measure", "group_by", "group", "month"])
     rows = []
-    for scenario in summary["scenario"].unique():
+    for scenario in people["scenario"].unique():
         for target in flow_targets():
             key = (scenario, target.measure, target.group_by, target.group, target.month)
             if key not in at.index:

@@ -13,10 +13,10 @@ from .activities import catalogue
 from .errors import Problem, ScenarioError, nearest
 from .scenario_check import check, in_order, month_number, month_text, with_defaults
 from .scenario_file import SCHEMA, Loaded, find, load, shipped
-from .scenario_format import MODELS, json_schema, keys
+from .scenario_format import MODELS, RECIPE_MONTH, json_schema, keys
 from .scenario_yaml import Node, Scalar, node_of, printable, scalar, shown_value
 
-__all__ = ["ActivityPlan", "Scenario", "json_schema", "list_scenarios", "month_number", "month_text"]
+__all__ = ["RECIPE_MONTH", "ActivityPlan", "Scenario", "json_schema", "list_scenarios", "month_number", "month_text"]
 
 _FROM_PYTHON = "Python"
 """The origin of a setting that was changed by a method."""
@@ -48,6 +48,7 @@ class Scenario:
     residents: int
     start: str
     months: int
+    usual_activation: bool
     activities: tuple[ActivityPlan, ...]
     parameters: str
     description: Mapping[str, str]
@@ -96,6 +97,7 @@ class Scenario:
             residents=common.population.residents,
             start=common.horizon.start,
             months=common.horizon.months,
+            usual_activation=common.economy.usual_activation,
             activities=plans,
             parameters=common.parameters,
             description=common.description.model_dump() if common.description else {},
@@ -154,6 +156,7 @@ class Scenario:
             **described,
             "population": {"recipe": self.recipe, "residents": self.residents},
             "horizon": {"start": self.start, "months": self.months},
+            "economy": {"usual_activation": self.usual_activation},
             "activities": [
                 {
                     "id": plan.id,

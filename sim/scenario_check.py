@@ -18,6 +18,7 @@ from .locale import messages
 from .parameters import UNITS, Unit
 from .scenario_file import SCHEMA
 from .scenario_format import (
+    DEFAULT_ECONOMY,
     DEFAULT_MONTHS,
     DEFAULT_PARAMETERS,
     LIMITS,
@@ -98,7 +99,8 @@ def with_defaults(tree: Node) -> Node:
             own = {id: card.value for id, card in cards.items()}
             items.append(_filled(_filled(item, dates), own, "card"))
         activities = replace(activities, value=items)
-    filled = {"population": population, "horizon": horizon, "activities": activities}
+    economy = _filled(tree.map.get("economy"), DEFAULT_ECONOMY)
+    filled = {"population": population, "horizon": horizon, "economy": economy, "activities": activities}
     return _filled(tree.with_entries(filled), {"parameters": DEFAULT_PARAMETERS})
 
 

@@ -21,6 +21,7 @@ RECIPE_MONTH = "2011-12"
 """The month whose residents the recipes describe; a run starts there."""
 
 DEFAULT_MONTHS = 60
+DEFAULT_ECONOMY: Mapping[str, object] = {"usual_activation": True}
 DEFAULT_PARAMETERS = "default"
 
 LIMITS: Mapping[str, Unit] = {
@@ -71,6 +72,12 @@ class Horizon(_Strict):
     months: Annotated[int, _bounds(LIMITS["months"])]
 
 
+class Economy(_Strict):
+    """What surrounds the activities: usual municipal activation, in force or not."""
+
+    usual_activation: bool
+
+
 class ActivityItem(_Strict):
     """The keys every activity of a scenario has; its own parameters are checked by ``parameters_model``."""
 
@@ -90,6 +97,7 @@ class ScenarioFile(_Strict):
     description: Bilingual | None = None
     population: Population
     horizon: Horizon
+    economy: Economy
     activities: list[ActivityItem]
     parameters: str
 
@@ -100,6 +108,7 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "description": Bilingual,
     "population": Population,
     "horizon": Horizon,
+    "economy": Economy,
     "activities": ActivityItem,
 }
 """The model of each map of a scenario file; ``activities`` stands for one item."""
@@ -182,6 +191,7 @@ def json_schema() -> dict[str, Any]:
     population = _properties("population", {"recipe": "area"})
     horizon = _properties("horizon", {"start": RECIPE_MONTH, "months": DEFAULT_MONTHS})
     horizon["start"] |= {"const": RECIPE_MONTH}
+    economy = _properties("economy", DEFAULT_ECONOMY)
     properties = {
         "schema": _described({"const": SCHEMA}, "schema"),
         "id": _described(slug, "id"),
@@ -190,6 +200,7 @@ def json_schema() -> dict[str, Any]:
         "description": _described(_object(bilingual["description"], []), "description"),
         "population": _described(_object(population, []), "population"),
         "horizon": _described(_object(horizon, []), "horizon"),
+        "economy": _described(_object(economy, []), "economy"),
         "activities": _described({"type": "array", "items": {"anyOf": items}}, "activities", default=[]),
         "parameters": _described({"enum": list(parameter_sets())}, "parameters", default=DEFAULT_PARAMETERS),
     }

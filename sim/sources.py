@@ -172,3 +172,17 @@ def flow_targets() -> tuple[Target, ...]:
         rests[i] = replace(rest, low=1 - sum(t.high for t in parts), high=1 - sum(t.low for t in parts))
     order = list(found)
     return tuple(sorted([*printed, *rests], key=lambda t: (t.reading, order.index(t.id))))
+
+
+def published_interval(id: str, value: float) -> tuple[float, float]:
+    """Return the interval that the printing of a published share ``value`` leaves open, within 0 and 1.
+
+    Shares printed in whole per cents leave half a point either way, "at least" and "at most" half a point on their own
+    side, and "almost" a whole point below. An id that is not in the evidence book is taken as printed in per cents.
+    """
+    precision = rows("targets").get(id, {"precision": ""})["precision"]
+    below, above = _OPEN.get(precision, (_HALF_PER_CENT, _HALF_PER_CENT))
+    return max(0.0, value - below), min(1.0, value + above)
+
+
+_OPEN = {"at_least": (0.0, _HALF_PER_CENT), "at_most": (_HALF_PER_CENT, 0.0), "almost": (2 * _HALF_PER_CENT, 0.0)}

@@ -6,7 +6,7 @@ recently (``newly``). A phase may be cut into duration classes by the months sin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 
@@ -77,9 +77,8 @@ STATES: Final = (
         "disability_pension",
         "førtidspension",
         "disability pension",
-        "Tilkendt førtidspension.",
-        "Awarded disability pension.",
-        absorbing=True,
+        "Tilkendt førtidspension; forlades kun ved død eller folkepension.",
+        "Awarded disability pension; left only by death or retirement.",
     ),
     State(
         "self_supporting",
@@ -109,23 +108,42 @@ class Phase:
     """A state, or a part of one, with hazards of its own.
 
     ``cuts`` are the last months of all duration classes but the last: ``(3, 12)`` means months 1-3, 4-12 and 13 on.
-    ``until`` is the last month before the phase passes into ``then`` without a change of state.
+    ``until`` is the last month before the phase passes into ``then`` without a change of state. ``counts_as`` is the
+    state it is counted in wherever a source counts benefits: activation counts as the readiness it came from.
     """
 
     key: str
     state: str
+    counts_as: str
     cuts: tuple[int, ...] = ()
     until: int | None = None
     then: str | None = None
 
 
-_CUTS: Final = {"employed": (3, 12), "other_benefit": (6,)}
+_CUTS: Final = {"employed": (3, 12), "other_benefit": (6,), "job_ready": (8,), "activation": (8,)}
+_COUNTS_AS: Final = {"activation": "job_ready"}
 
 PHASES: Final = (
-    *(Phase(state.key, state.key, cuts=_CUTS.get(state.key, ())) for state in STATES),
-    Phase("newly_activity_ready", "activity_ready", until=60, then="activity_ready"),
+    *(
+        Phase(state.key, state.key, _COUNTS_AS.get(state.key, state.key), cuts=_CUTS.get(state.key, ()))
+        for state in STATES
+    ),
+    Phase("newly_activity_ready", "activity_ready", "activity_ready", until=60, then="activity_ready"),
+    Phase(
+        "activation_newly_activity_ready",
+        "activation",
+        "activity_ready",
+        until=60,
+        then="activation_activity_ready",
+    ),
+    Phase("activation_activity_ready", "activation", "activity_ready"),
+    Phase("insured_unemployed", "other_benefit", "other_benefit"),
 )
-"""All phases; a state's own phase has the state's code, further phases follow."""
+"""All phases; a state's own phase has the state's code, further phases follow.
+
+The own phase of ``activation`` holds the job-ready: that is who comes there when nothing else is known.
+``insured_unemployed`` are other benefits after a job (unemployment insurance), which people leave sooner.
+"""
 
 PHASE_CODE: Final = {phase.key: code for code, phase in enumerate(PHASES)}
 """Phase code by key."""
@@ -139,109 +157,150 @@ class AgeClass:
     first: int
 
 
+RETIREMENT_AGE: Final = 65
+"""Public pension age (years) of everybody who reaches it in the years the evidence covers; a statutory age."""
+
 AGE_CLASSES: Final = (
     AgeClass("0-15", 0),
     AgeClass("16-17", 16),
-    AgeClass("18-24", 18),
-    AgeClass("25-66", 25),
-    AgeClass("67+", 67),
+    AgeClass("18-19", 18),
+    AgeClass("20-24", 20),
+    AgeClass("25-50", 25),
+    AgeClass("51-64", 51),
+    AgeClass("65+", RETIREMENT_AGE),
 )
 SEXES: Final = ("women", "men")
 ORIGINS: Final = ("danish", "western", "non_western")
+EDUCATIONS: Final = ("basic", "general_upper_secondary", "vocational", "higher", "unknown")
+"""Highest completed education; ``basic`` also holds those who have not finished basic school."""
 SEX_LABELS: Final = {"women": ("kvinder", "women"), "men": ("mænd", "men")}
 ORIGIN_LABELS: Final = {
     "danish": ("dansk", "Danish"),
     "western": ("vestlig", "Western"),
     "non_western": ("ikke-vestlig", "non-Western"),
 }
+LIKE: Final = {"danish": "danish", "western": "danish", "non_western": "non_western"}
+"""Whose parameters an origin uses: no source tells Western from Danish residents (assumption)."""
 
 
 @dataclass(frozen=True)
 class Move:
     """A move that residents make, and the rule that gives its monthly hazard.
 
-    The hazard of duration class k is ``value(rate[k]) * value(share)``; ``rate`` holds one parameter id a duration
-    class of the origin phase, or one for all. ``calendar`` names a dated multiplier, and ``rest_to`` the phase that
-    takes the part the multiplier removes. ``ages`` are the age classes that make the move.
+    The hazard is the product of the parameters named by ``terms``. ``{months}`` in a name stands for the duration class
+    of the origin phase (``1_3``, ``13_on``), ``{age}`` for the age class (``18_19``), ``{sex}`` for women or men and
+    ``{like}`` for danish or non_western; a name without any holds for all. ``dated`` names factors that change with the
+    calendar year, and ``rest_to`` the phase that takes the part such a factor removes. ``ages`` are the age classes
+    that make the move. ``early`` names one more factor, for the first duration class only. ``keeps_clock``: the months
+    counted in the origin phase go on in the new one. A move without terms is certain: everybody makes it at once.
     """
 
     origin: str
     to: str
-    rate: tuple[str, ...]
+    terms: tuple[str, ...]
     ages: tuple[str, ...]
-    share: str | None = None
-    calendar: str | None = None
+    dated: str | None = None
     rest_to: str | None = None
+    early: str | None = None
+    keeps_clock: bool = False
 
 
-_ADULT = ("18-24", "25-66")
-_YOUTH = ("16-17", "18-24")
+_YOUTH = ("16-17", "18-19", "20-24")
+_OVER_24 = ("25-50", "51-64")
+_ADULT = ("18-19", "20-24", *_OVER_24)
 
 
-def _exits_to_no_benefit(origin: str, rate: str) -> tuple[Move, ...]:
+def _exits_to_no_benefit(origin: str, rate: str, early: str | None = None) -> tuple[Move, ...]:
     return tuple(
-        Move(origin, to, (rate,), _ADULT, share=f"no_benefit_share_{to}")
+        Move(
+            origin,
+            to,
+            (rate, f"no_benefit_share_{to}_{{sex}}", "activation_exit_factor"),
+            _ADULT,
+            dated="demand" if to == "employed" else None,
+            early=early,
+        )
         for to in ("employed", "self_supporting", "in_education")
     )
 
 
-MOVES: Final = (
+def _exits_to_other_benefit(origin: str, rate: str) -> tuple[Move, ...]:
+    return (
+        Move(origin, "other_benefit", (rate, f"{origin}_exit_share_other_benefit"), _ADULT),
+        Move(
+            origin,
+            "disability_pension",
+            (rate, f"{origin}_exit_share_pension"),
+            _ADULT,
+            dated="pension_awards",
+            rest_to="other_benefit",
+        ),
+    )
+
+
+_CASH_BENEFIT: Final = (
     Move("job_ready", "newly_activity_ready", ("rate_job_ready_to_activity_ready",), _ADULT),
-    *_exits_to_no_benefit("job_ready", "rate_job_ready_to_no_benefit"),
-    Move(
-        "job_ready",
-        "other_benefit",
-        ("rate_job_ready_to_other_benefit",),
-        _ADULT,
-        share="job_ready_exit_share_other_benefit",
-    ),
-    Move(
-        "job_ready",
-        "disability_pension",
-        ("rate_job_ready_to_other_benefit",),
-        _ADULT,
-        share="job_ready_exit_share_pension",
-        calendar="pension_awards",
-        rest_to="other_benefit",
-    ),
+    *_exits_to_no_benefit("job_ready", "rate_job_ready_to_no_benefit", "exit_factor_months_1_8"),
+    *_exits_to_other_benefit("job_ready", "rate_job_ready_to_other_benefit"),
     Move("newly_activity_ready", "job_ready", ("rate_newly_activity_ready_to_job_ready",), _ADULT),
     Move("activity_ready", "job_ready", ("rate_activity_ready_to_job_ready",), _ADULT),
     *_exits_to_no_benefit("activity_ready", "rate_activity_ready_to_no_benefit"),
-    Move(
-        "activity_ready",
-        "other_benefit",
-        ("rate_activity_ready_to_other_benefit",),
-        _ADULT,
-        share="activity_ready_exit_share_other_benefit",
-    ),
-    Move(
-        "activity_ready",
-        "disability_pension",
-        ("rate_activity_ready_to_other_benefit",),
-        _ADULT,
-        share="activity_ready_exit_share_pension",
-        calendar="pension_awards",
-        rest_to="other_benefit",
+    *_exits_to_other_benefit("activity_ready", "rate_activity_ready_to_other_benefit"),
+)
+ACTIVATION_OF: Final = {
+    "job_ready": "activation",
+    "newly_activity_ready": "activation_newly_activity_ready",
+    "activity_ready": "activation_activity_ready",
+}
+"""The phase of a cash-benefit recipient in usual municipal activation, by the phase outside it."""
+
+
+def _in_activation(move: Move) -> Move:
+    """Return the move of somebody in activation: the same way out, exits to no benefit held back by lock-in."""
+    terms = tuple("activation_lock_in" if term == "activation_exit_factor" else term for term in move.terms)
+    return replace(move, origin=ACTIVATION_OF[move.origin], terms=terms)
+
+
+MOVES: Final = (
+    *_CASH_BENEFIT,
+    *(_in_activation(move) for move in _CASH_BENEFIT),
+    *(
+        move
+        for outside, inside in ACTIVATION_OF.items()
+        for move in (
+            Move(
+                outside,
+                inside,
+                ("rate_out_of_activation", "activation_entry_factor"),
+                _ADULT,
+                dated="activation_odds",
+                keeps_clock=True,
+            ),
+            Move(inside, outside, ("rate_out_of_activation",), _ADULT, keeps_clock=True),
+        )
     ),
     *(
         Move(
             "employed",
             to,
-            ("job_loss_months_1_3", "job_loss_months_4_12", "job_loss_months_13_on"),
+            ("job_loss_months_{months}", f"job_loss_share_{to}", "job_loss_factor_{sex}_{like}"),
             _ADULT,
-            share=f"job_loss_share_{to}",
         )
-        for to in ("job_ready", "other_benefit")
+        for to in ("job_ready", "insured_unemployed", "self_supporting")
     ),
+    Move("insured_unemployed", "employed", ("rate_insured_unemployed_to_employed",), _ADULT, dated="demand"),
+    Move("insured_unemployed", "job_ready", ("rate_insured_unemployed_to_job_ready",), _ADULT),
     Move("self_supporting", "job_ready", ("rate_self_supporting_to_job_ready",), _ADULT),
+    Move("self_supporting", "employed", ("rate_adult_self_supporting_to_employed",), _OVER_24, dated="demand"),
     Move("in_education", "job_ready", ("rate_in_education_to_job_ready",), _ADULT),
+    Move("in_education", "employed", ("rate_adult_in_education_to_employed",), _OVER_24, dated="demand"),
     *(
         Move(
             "other_benefit",
             to,
-            ("rate_out_of_other_benefit_months_1_6", "rate_out_of_other_benefit_months_7_on"),
+            ("rate_out_of_other_benefit_months_{months}", f"other_benefit_share_{to}"),
             _ADULT,
-            share=f"other_benefit_share_{to}",
+            dated="demand" if to == "employed" else None,
         )
         for to in ("job_ready", "activity_ready", "employed")
     ),
@@ -249,18 +308,22 @@ MOVES: Final = (
         Move(
             "basic_school",
             to,
-            ("rate_out_of_basic_school",),
-            ("16-17", "18-24", "25-66"),
-            share=f"basic_school_share_{to}",
+            ("rate_out_of_basic_school", f"basic_school_share_{to}"),
+            (*_YOUTH, *_OVER_24),
         )
         for to in ("in_education", "employed", "self_supporting")
     ),
-    Move("in_education", "employed", ("rate_youth_in_education_to_employed",), _YOUTH),
-    Move("in_education", "employed", ("rate_adult_in_education_to_employed",), ("25-66",)),
-    Move("in_education", "self_supporting", ("rate_youth_in_education_to_self_supporting",), _YOUTH),
-    Move("self_supporting", "in_education", ("rate_youth_self_supporting_to_in_education",), _YOUTH),
-    Move("self_supporting", "employed", ("rate_youth_self_supporting_to_employed",), _YOUTH),
-    Move("employed", "in_education", ("rate_youth_employed_to_in_education",), _YOUTH),
+    Move("in_education", "employed", ("rate_youth_in_education_to_employed_{age}",), _YOUTH, dated="demand"),
+    Move("in_education", "self_supporting", ("rate_youth_in_education_to_self_supporting_{age}",), _YOUTH),
+    Move("self_supporting", "in_education", ("rate_youth_self_supporting_to_in_education_{age}",), _YOUTH),
+    Move("self_supporting", "employed", ("rate_youth_self_supporting_to_employed_{age}",), _YOUTH, dated="demand"),
+    Move("employed", "in_education", ("rate_youth_employed_to_in_education_{age}",), _YOUTH),
     Move("employed", "self_supporting", ("rate_youth_employed_to_self_supporting",), ("16-17",)),
+    *(
+        Move(phase.key, "gone", terms, ages)
+        for phase in PHASES
+        if phase.key != "gone"
+        for terms, ages in ((("death_{age}",), _OVER_24), ((), ("65+",)))
+    ),
 )
 """Every move of the structure *history*."""

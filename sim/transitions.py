@@ -7,14 +7,29 @@ once a calendar year; the kernels only look up.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from .demand import demand
 from .engine.streams import threshold
 from .parameters import ParameterSet
-from .states import AGE_CLASSES, CODE, MOVES, ORIGINS, PHASE_CODE, PHASES, SEXES, STATES
+from .states import (
+    ACTIVATION_OF,
+    AGE_CLASSES,
+    CODE,
+    LIKE,
+    MOVES,
+    ORIGINS,
+    PHASE_CODE,
+    PHASES,
+    SEXES,
+    STATE_KEYS,
+    STATES,
+    Phase,
+)
 
 N_STRATA = len(AGE_CLASSES) * len(SEXES) * len(ORIGINS)
 """A stratum is (age class, sex, origin); code = (age class · 2 + sex) · 3 + origin."""
@@ -39,6 +54,25 @@ def _phase_entered() -> np.ndarray:
 
 
 PHASE_ENTERED = _phase_entered()
+
+COUNTS_AS = np.array([CODE[phase.counts_as] for phase in PHASES], dtype=np.uint8)
+"""State code each phase code is counted in where a source counts benefits."""
+ACTIVATED = np.array([PHASE_CODE[ACTIVATION_OF.get(phase.key, phase.key)] for phase in PHASES], dtype=np.uint8)
+"""Phase code of the same recipient in usual activation; the phase itself where there is none."""
+IS_CASH_BENEFIT = np.isin(np.arange(len(PHASES)), [PHASE_CODE[key] for key in ACTIVATION_OF])
+"""Whether a phase code is cash benefit outside activation."""
+
+
+def _keeps_clock() -> np.ndarray:
+    keeps = np.zeros((len(PHASES), len(PHASES)), dtype=bool)
+    for move in MOVES:
+        keeps[PHASE_CODE[move.origin], PHASE_CODE[move.to]] |= move.keeps_clock
+    return keeps
+
+
+KEEPS_CLOCK = _keeps_clock()
+"""Whether the months counted in a phase go on after a move, by (phase left, phase entered)."""
+_SWITCHES = KEEPS_CLOCK[[phase for phase, _ in CELLS]]
 
 NEVER = 30_000
 """A month that never comes, in 16 bits."""
@@ -79,8 +113,12 @@ for _first in sorted({c.first * 12 for c in AGE_CLASSES} | {12 * a for a in SIDE
 
 SIDE_STATES = ("basic_school", "in_education")
 """States in which a side job is a leisure job."""
-IS_SIDE_STATE = np.isin(np.arange(len(STATES)), [CODE[key] for key in SIDE_STATES])
-"""Whether a side job is a leisure job, by state code."""
+SMALL_JOB_STATES = ("job_ready", "activity_ready", "activation")
+"""States in which a side job is a small job beside cash benefit."""
+SIDE_KIND = np.array(
+    [1 if key in SIDE_STATES else 2 if key in SMALL_JOB_STATES else 0 for key in STATE_KEYS], dtype=np.uint8
+)
+"""Kind of side job by state code: 0 none, 1 leisure job, 2 small job; a job ends with the last state of its kind."""
 
 
 def pension_multiplier(parameters: ParameterSet, year: int) -> float:
@@ -90,29 +128,116 @@ def pension_multiplier(parameters: ParameterSet, year: int) -> float:
     return parameters.value(f"pension_multiplier_{year if year < 2014 else '2014_on'}")
 
 
+def activation_odds(parameters: ParameterSet, year: int) -> float:
+    """Return entries to usual activation over exits from it, as hazards: the odds of the share of recipients in it."""
+    share = activation_share(parameters, year)
+    return share / (1 - share)
+
+
+def activation_share(parameters: ParameterSet, year: int) -> float:
+    """Return the share of cash-benefit recipients in usual municipal activation in a month of ``year``."""
+    return parameters.value("activation_share_2014_on" if year >= 2014 else "activation_share_to_2013")
+
+
+DATED: Mapping[str, Callable[[ParameterSet, int], float]] = {
+    "pension_awards": pension_multiplier,
+    "activation_odds": activation_odds,
+    "demand": demand,
+}
+"""Factors of hazards that change with the calendar year."""
+
+SPLITS: tuple[str, ...] = (
+    "no_benefit_share_",
+    "job_ready_exit_share_",
+    "activity_ready_exit_share_",
+    "job_loss_share_",
+    "other_benefit_share_",
+    "basic_school_share_",
+)
+"""Beginnings of parameter ids that split one rate over destinations: those of a split (and sex) sum to 1."""
+
+
+def split_of(id: str, parameters: ParameterSet) -> tuple[str, ...]:
+    """Return the ids of the split that share ``id`` belongs to, itself included; none for other parameters."""
+    prefix = next((prefix for prefix in SPLITS if id.startswith(prefix)), None)
+    if prefix is None:
+        return ()
+    sex = next((f"_{sex}" for sex in SEXES if id.endswith(f"_{sex}")), "")
+    return tuple(other for other in parameters if other.startswith(prefix) and other.endswith(sex))
+
+
+CERTAIN = 50.0
+"""Monthly hazard of a move that everybody makes at once: who stays is rarer than a draw can tell."""
+_SIZES = {"age": len(AGE_CLASSES), "sex": len(SEXES), "origin": len(ORIGINS)}
+
+
+def _values(parameters: ParameterSet, term: str, ages: list[int], months: str) -> np.ndarray:
+    """Return the values that the parameter name ``term`` stands for, shape (ages or 1, sexes or 1, origins or 1)."""
+    axes: list[list[dict[str, str]]] = [
+        [{"age": AGE_CLASSES[age].key.replace("-", "_")} for age in ages] if "{age}" in term else [{}],
+        [{"sex": sex} for sex in SEXES] if "{sex}" in term else [{}],
+        [{"like": LIKE[origin]} for origin in ORIGINS] if "{like}" in term else [{}],
+    ]
+    found = [
+        parameters.value(term.format(**a, **s, **o, months=months)) for a in axes[0] for s in axes[1] for o in axes[2]
+    ]
+    return np.array(found).reshape([len(axis) for axis in axes])
+
+
+def duration_labels(phase: Phase) -> tuple[str, ...]:
+    """Return the names of a phase's duration classes, as parameter ids spell them: ``1_3``, ``4_12``, ``13_on``."""
+    firsts = [1, *(cut + 1 for cut in phase.cuts)]
+    return tuple(f"{first}_{last}" for first, last in zip(firsts, (*phase.cuts, "on"), strict=True))
+
+
 def hazards(parameters: ParameterSet, year: int) -> np.ndarray:
-    """Return monthly hazards, shape (age classes, cells, destination phases), of calendar year ``year``."""
-    table = np.zeros((len(AGE_CLASSES), len(CELLS), len(PHASES)))
+    """Return monthly hazards of ``year``, shape (age classes, sexes, origins, cells, destination phases)."""
+    table = np.zeros((*_SIZES.values(), len(CELLS), len(PHASES)))
     classes = {age.key: code for code, age in enumerate(AGE_CLASSES)}
-    calendars = {"pension_awards": pension_multiplier(parameters, year)}
+    dated = {name: factor(parameters, year) for name, factor in DATED.items()}
     for move in MOVES:
         origin = PHASE_CODE[move.origin]
         ages = [classes[age] for age in move.ages]
-        share = parameters.value(move.share) if move.share else 1.0
-        dated = calendars[move.calendar] if move.calendar else 1.0
-        for k in range(len(PHASES[origin].cuts) + 1):
-            rate = parameters.value(move.rate[k if len(move.rate) > 1 else 0]) * share
+        factor = dated[move.dated] if move.dated else 1.0
+        for k, months in enumerate(duration_labels(PHASES[origin])):
+            rate = np.full((1, 1, 1), 1.0 if move.terms else CERTAIN)
+            for term in (*move.terms, *([move.early] if move.early and k == 0 else [])):
+                rate = rate * _values(parameters, term, ages, months)
             cell = FIRST_CELL[origin] + k
-            table[ages, cell, PHASE_CODE[move.to]] += rate * dated
+            table[ages, :, :, cell, PHASE_CODE[move.to]] += rate * factor
             if move.rest_to is not None:
-                table[ages, cell, PHASE_CODE[move.rest_to]] += rate * (1 - dated)
+                table[ages, :, :, cell, PHASE_CODE[move.rest_to]] += rate * (1 - factor)
     return table
 
 
-def probabilities(hazard: np.ndarray) -> np.ndarray:
-    """Turn competing hazards (last axis: destinations) into the month's probability of each destination."""
+def steady_past(parameters: ParameterSet, year: int) -> np.ndarray:
+    """Return chances of months since the phase began, shape (age classes, sexes, origins, phases, months from 1 on).
+
+    The past of a stock in steady state: months d are as likely as surviving to d under the phase's own hazards.
+    """
+    longest = int(parameters.value("past_months_at_most"))
+    leave = -np.expm1(-np.where(_SWITCHES, 0.0, hazards(parameters, year)).sum(axis=-1))
+    months = np.minimum(np.arange(longest), DURATION_CLASS.shape[1] - 1)
+    cell = FIRST_CELL[:, None] + DURATION_CLASS[:, months]
+    survive = np.cumprod(1 - leave[..., cell], axis=-1)
+    survive[..., 0] = np.maximum(survive[..., 0], np.finfo(float).tiny)
+    return survive / survive.sum(axis=-1, keepdims=True)
+
+
+def _competing(hazard: np.ndarray) -> np.ndarray:
     total = hazard.sum(axis=-1, keepdims=True)
     return hazard * np.divide(-np.expm1(-total), total, out=np.zeros_like(total), where=total > 0)
+
+
+def probabilities(hazard: np.ndarray) -> np.ndarray:
+    """Turn hazards (last axes: cells, destinations) into the month's probability of each destination.
+
+    Hazards compete within the month. Moves that keep the clock (into and out of usual activation) are for those who do
+    not move otherwise, so that activation takes no time from the others.
+    """
+    late = np.where(_SWITCHES, hazard, 0.0)
+    first = _competing(hazard - late)
+    return first + (1 - first.sum(axis=-1, keepdims=True)) * _competing(late)
 
 
 @dataclass(frozen=True)
@@ -131,8 +256,7 @@ class Tables:
     def of(cls, parameters: ParameterSet, year: int) -> Tables:
         """Make the tables of calendar year ``year``."""
         chance = probabilities(hazards(parameters, year)).cumsum(axis=-1)
-        strata = np.repeat(np.arange(len(AGE_CLASSES)), len(SEXES) * len(ORIGINS))
-        cumulative = threshold(chance)[strata].reshape(N_STRATA * len(CELLS), len(PHASES))
+        cumulative = threshold(chance).reshape(N_STRATA * len(CELLS), len(PHASES))
         return cls(cumulative, side_job_hazards(parameters))
 
     @cached_property
@@ -150,21 +274,35 @@ class Tables:
         return (bits[:, None] >= self.cumulative[row]).sum(axis=1).astype(np.uint8)
 
 
-def side_job_hazards(parameters: ParameterSet) -> np.ndarray:
-    """Return monthly hazards by side row: 0, then starting by age class, then ending by age class.
+FRAILTIES = 2
+"""Classes of a pupil's own propensity to take a side job: 0 low, 1 high, half of all in each."""
+_END = 1 + FRAILTIES * len(SIDE_AGES)
+SMALL_JOB_HELD = _END + 2
+"""Side row of somebody with a small job: 0 none, starts by propensity and age, the end, then small jobs' start, end."""
 
-    The log hazard of starting is interpolated in age between the knots (the mean ages of the source's event years) and
-    taken at the middle of each year of age; it is flat outside the knots.
+
+def side_job_hazards(parameters: ParameterSet) -> np.ndarray:
+    """Return monthly hazards by side row: 0; starting, by propensity and age; ending; small jobs starting and ending.
+
+    The log hazard of starting is interpolated in age between the knots (ages in the parameters' names) and
+    taken at the middle of each year of age; it is flat outside the knots. Those of low propensity start less often by
+    a factor, the others so much more often that the mean is kept.
     """
     knots = [id for id in parameters if id.startswith("side_job_start_age_")]
     ages = [float(id.removeprefix("side_job_start_age_").replace("_", ".")) for id in knots]
     middle = np.array(SIDE_AGES) + 0.5
     start = np.exp(np.interp(middle, ages, np.log([parameters.value(id) for id in knots])))
-    end = np.full(len(middle), parameters.value("side_job_end"))
-    return np.concatenate([[0.0], start, end])
+    low = parameters.value("side_job_low_propensity")
+    rest = [parameters.value(id) for id in ("side_job_end", "small_job_start", "small_job_end")]
+    return np.concatenate([[0.0], start * low, start * (2 - low), rest])
 
 
-def side_row(age_class: np.ndarray, has_job: np.ndarray) -> np.ndarray:
-    """Return the side row of pupils and students by side-job age class (-1: none) and whether they have a job."""
-    row = 1 + age_class + len(SIDE_AGES) * has_job.astype(np.int16)
-    return np.where(age_class < 0, 0, row).astype(np.uint8)
+def side_row(age_class: np.ndarray, has_job: np.ndarray, frailty: np.ndarray | int) -> np.ndarray:
+    """Return the side row of pupils and students by side-job age class (-1: none), job held and propensity class."""
+    start = 1 + age_class + len(SIDE_AGES) * np.asarray(frailty, dtype=np.int16)
+    return np.where(age_class < 0, 0, np.where(has_job, _END, start)).astype(np.uint8)
+
+
+def small_job_row(has_job: np.ndarray) -> np.ndarray:
+    """Return the side row of cash-benefit recipients by whether they have a small job."""
+    return np.where(has_job, SMALL_JOB_HELD, SMALL_JOB_HELD - 1).astype(np.uint8)

@@ -14,9 +14,9 @@ def parameters() -> ParameterSet:
 
 @pytest.fixture(scope="session")
 def leisure_jobs() -> Scenario:
-    """800 residents, two years, twelve places: some queue, some are served."""
+    """800 residents, two years, six places known to many: some are served, others wait in vain."""
     return Scenario.read("leisure_jobs", ["population.residents=800", "horizon.months=24"]).with_activity(
-        "leisure_job", places=12
+        "leisure_job", places=6, reach_school=0.1
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
 from ..eligibility import Eligibility
-from ..errors import ParameterError, Problem
+from ..errors import ParameterError, Problem, nearest
 from ..parameters import Parameter
 from ..sources import source_of
 
@@ -19,6 +19,8 @@ class ActivityType:
     """One declared activity: who can take part, how it runs and what it changes.
 
     ``parameters`` holds the cards of every number a scenario may change; ``source`` is its entry in the evidence book.
+    ``follow_on`` is the activity it hands over to (empty: none). Activities with the same ``pool`` share one published
+    estimate, so their effects on a resident count once.
     """
 
     key: str
@@ -34,6 +36,8 @@ class ActivityType:
     source: str
     eligibility: Eligibility
     parameters: Mapping[str, Parameter]
+    follow_on: str = ""
+    pool: str = ""
 
     def label(self, lang: str) -> str:
         """Return the activity's name in ``lang``."""
@@ -49,7 +53,7 @@ class ActivityType:
 def catalogue() -> Mapping[str, ActivityType]:
     """Return every declared activity by key.
 
-    Raises ``ParameterError`` naming every incomplete card.
+    Raises ``ParameterError`` naming every incomplete card and every follow-on activity that does not exist.
     """
     from ruamel.yaml import YAML
 
@@ -73,6 +77,19 @@ def catalogue() -> Mapping[str, ActivityType]:
                 parameters=MappingProxyType(cards),
             )
             found[activity.key] = activity
+    problems += follow_on_problems(found)
     if problems:
         raise ParameterError(problems)
     return MappingProxyType(found)
+
+
+def follow_on_problems(found: Mapping[str, ActivityType]) -> Iterator[Problem]:
+    """Yield a problem for every activity of ``found`` that hands over to one that is not there."""
+    for activity in found.values():
+        if activity.follow_on and activity.follow_on not in found:
+            yield Problem(
+                "choice",
+                key=f"{activity.key}.follow_on",
+                values={"value": activity.follow_on, "allowed": ", ".join(found)},
+                nearest=nearest(activity.follow_on, found),
+            )

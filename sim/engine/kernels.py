@@ -30,7 +30,7 @@ def cache_folder() -> Path:
     return base / f"kernels-{numba.__version__}-{digest}"
 
 
-def compiled(function: Callable[..., tuple[int, int, int]]) -> Callable[..., tuple[int, int, int]]:
+def compiled(function: Callable[..., tuple[int, int, int, int]]) -> Callable[..., tuple[int, int, int, int]]:
     """Compile ``function``, caching the machine code in :func:`cache_folder`."""
     before = numba.config.CACHE_DIR  # type: ignore[attr-defined]
     numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]
@@ -46,25 +46,30 @@ def month_pass(  # type: ignore[no-untyped-def]
     row,
     until,
     side_row,
+    out_row,
     move_threshold,
     side_threshold,
+    out_threshold,
     move_key,
     side_key,
+    out_key,
     month,
     multiplier_1,
     multiplier_2,
     moved,
     moved_bits,
     side,
+    out,
     due,
 ):
-    """Draw one month for all residents; fill ``moved``, ``side`` and ``due`` and return how many each holds.
+    """Draw one month for all residents; fill ``moved``, ``side``, ``out`` and ``due``, return how many each holds.
 
     ``moved``: rows that leave their state, with the 32 bits drawn; ``side``: rows whose side job starts or ends;
-    ``due``: rows whose table row must be renewed before the next month.
+    ``out``: rows that leave their dwelling; ``due``: rows whose table row must be renewed before the next month.
     """
     n_moved = 0
     n_side = 0
+    n_out = 0
     n_due = 0
     s30 = numba.uint64(30)
     s27 = numba.uint64(27)
@@ -91,4 +96,13 @@ def month_pass(  # type: ignore[no-untyped-def]
             if x < side_threshold[s]:
                 side[n_side] = i
                 n_side += 1
-    return n_moved, n_side, n_due
+        d = out_row[i]
+        if d != 0:
+            x = keys[i] ^ out_key
+            x = (x ^ (x >> s30)) * multiplier_1
+            x = (x ^ (x >> s27)) * multiplier_2
+            x = (x ^ (x >> s31)) >> s32
+            if x < out_threshold[d]:
+                out[n_out] = i
+                n_out += 1
+    return n_moved, n_side, n_out, n_due

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-KINDS = ("state", "side_job")
-"""Kinds of event; ``before`` and ``after`` are state codes, or 0 and 1 for a side job."""
+KINDS = ("state", "side_job", "dwelling")
+"""Kinds of event; ``before`` and ``after`` are state codes, or 0 and 1 for a side job and for living in the area."""
 
 _DTYPE = np.dtype(
     [("month", np.int16), ("row", np.int32), ("kind", np.uint8), ("before", np.uint8), ("after", np.uint8)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,8 @@ class Events:
     """The 32 bits each of them drew; they also decide the destination."""
     side: np.ndarray
     """Rows whose side job starts or ends."""
+    out: np.ndarray
+    """Rows that leave their dwelling (or, grown-up children, their parents' home)."""
     due: np.ndarray
     """Rows whose table row must be renewed before the next month."""
 
@@ -36,84 +39,69 @@ def choose(engine: str, resident_months: int) -> str:
     return engine
 
 
+class Risks(NamedTuple):
+    """What a month depends on: for each row its entry in three tables of 32-bit thresholds.
+
+    ``side_row`` and ``out_row`` 0: not at risk, or decided elsewhere. ``until`` is the month in which a row of the
+    tables ends.
+    """
+
+    keys: np.ndarray
+    row: np.ndarray
+    until: np.ndarray
+    side_row: np.ndarray
+    out_row: np.ndarray
+    move_threshold: np.ndarray
+    side_threshold: np.ndarray
+    out_threshold: np.ndarray
+    move_key: np.uint64
+    side_key: np.uint64
+    out_key: np.uint64
+    month: int
+
+
 class MonthPass:
     """One engine with the buffers it reuses from month to month."""
 
-    def __init__(self, engine: str, rows: int) -> None:
+    def __init__(self, engine: str) -> None:
         self.engine = engine
-        if engine == "numba":
-            self._moved = np.empty(rows, dtype=np.int64)
-            self._bits = np.empty(rows, dtype=np.uint64)
-            self._side = np.empty(rows, dtype=np.int64)
-            self._due = np.empty(rows, dtype=np.int64)
+        self._buffers: tuple[np.ndarray, ...] = ()
 
-    def __call__(
-        self,
-        keys: np.ndarray,
-        row: np.ndarray,
-        until: np.ndarray,
-        side_row: np.ndarray,
-        move_threshold: np.ndarray,
-        side_threshold: np.ndarray,
-        move_key: np.uint64,
-        side_key: np.uint64,
-        month: int,
-    ) -> Events:
-        """Draw the month for all rows.
+    def __call__(self, risks: Risks) -> Events:
+        """Draw the month for all rows."""
+        if self.engine == "numpy":
+            return _numpy_pass(risks)
+        from .kernels import month_pass
 
-        ``row`` and ``side_row`` index the 32-bit thresholds (``side_row`` 0: no side job possible, or decided
-        elsewhere); ``until`` is the month in which a row of the table ends.
-        """
-        if self.engine == "numba":
-            from .kernels import month_pass
-
-            moved, side, due = month_pass(
-                keys,
-                row,
-                until,
-                side_row,
-                move_threshold,
-                side_threshold,
-                move_key,
-                side_key,
-                month,
-                *MULTIPLIERS,
-                self._moved,
-                self._bits,
-                self._side,
-                self._due,
-            )
-            return Events(
-                self._moved[:moved].copy(),
-                self._bits[:moved].copy(),
-                self._side[:side].copy(),
-                self._due[:due].copy(),
-            )
-        return _numpy_pass(keys, row, until, side_row, move_threshold, side_threshold, move_key, side_key, month)
+        rows = len(risks.keys)
+        if not self._buffers or len(self._buffers[0]) < rows:
+            kinds = (np.int64, np.uint64, np.int64, np.int64, np.int64)
+            self._buffers = tuple(np.empty(rows + rows // 8, dtype=kind) for kind in kinds)
+        moved, bits, side, out, due = self._buffers
+        n_moved, n_side, n_out, n_due = month_pass(*risks, *MULTIPLIERS, moved, bits, side, out, due)
+        return Events(
+            moved[:n_moved].copy(), bits[:n_moved].copy(), side[:n_side].copy(), out[:n_out].copy(), due[:n_due].copy()
+        )
 
 
-def _numpy_pass(
-    keys: np.ndarray,
-    row: np.ndarray,
-    until: np.ndarray,
-    side_row: np.ndarray,
-    move_threshold: np.ndarray,
-    side_threshold: np.ndarray,
-    move_key: np.uint64,
-    side_key: np.uint64,
-    month: int,
-) -> Events:
+def _numpy_pass(risks: Risks) -> Events:
     top = np.uint64(32)
+    keys, row = risks.keys, risks.row
     moved: list[np.ndarray] = []
     bits: list[np.ndarray] = []
     side: list[np.ndarray] = []
+    out: list[np.ndarray] = []
     drawn = np.empty(_BLOCK, dtype=np.uint64)
     limit = np.empty(_BLOCK, dtype=np.uint64)
     shifted = np.empty(_BLOCK, dtype=np.uint64)
+    others = (
+        (risks.side_row, risks.side_threshold, risks.side_key, side),
+        (risks.out_row, risks.out_threshold, risks.out_key, out),
+    )
     for start in range(0, len(keys), _BLOCK):
         stop = min(start + _BLOCK, len(keys))
         x, shift = drawn[: stop - start], shifted[: stop - start]
-        np.bitwise_xor(keys[start:stop], move_key, out=x)
+        np.bitwise_xor(keys[start:stop], risks.move_key, out=x)
         for by, multiplier in zip((30, 27), MULTIPLIERS, strict=True):
             np.right_shift(x, np.uint64(by), out=shift)
             np.bitwise_xor(x, shift, out=x)
@@ -121,19 +109,21 @@ def _numpy_pass(
         np.right_shift(x, np.uint64(31), out=shift)
         np.bitwise_xor(x, shift, out=x)
         np.right_shift(x, top, out=x)
-        np.take(move_threshold, row[start:stop], out=limit[: stop - start], mode="clip")
+        np.take(risks.move_threshold, row[start:stop], out=limit[: stop - start], mode="clip")
         hit = np.flatnonzero(x < limit[: stop - start])
         moved.append(hit + start)
         bits.append(x[hit])
-        at_risk = np.flatnonzero(side_row[start:stop])
-        if len(at_risk):
-            at_risk += start
-            y = mix(keys[at_risk] ^ side_key) >> top
-            side.append(at_risk[y < side_threshold[side_row[at_risk]]])
+        for entry, threshold, key, found in others:
+            at_risk = np.flatnonzero(entry[start:stop])
+            if len(at_risk):
+                at_risk += start
+                y = mix(keys[at_risk] ^ key) >> top
+                found.append(at_risk[y < threshold[entry[at_risk]]])
     none = np.empty(0, dtype=np.int64)
     return Events(
         np.concatenate(moved) if moved else none,
         np.concatenate(bits) if bits else none.astype(np.uint64),
         np.concatenate(side) if side else none,
-        np.flatnonzero(until == month + 1),
+        np.concatenate(out) if out else none,
+        np.flatnonzero(risks.until == risks.month + 1),
     )

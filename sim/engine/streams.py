@@ -12,6 +12,8 @@ from hashlib import blake2b
 
 import numpy as np
 
+from .growing import Growing
+
 _MASK = (1 << 64) - 1
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MULTIPLIERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
@@ -35,32 +37,66 @@ def moment_key(decision: str, month: int, occurrence: int = 0) -> np.uint64:
     return np.uint64(int.from_bytes(blake2b(name, digest_size=8).digest(), "little"))
 
 
+def _luck(seed: int, replicate: int) -> np.uint64:
+    name = f"{seed}\x1f{replicate}".encode()
+    return np.uint64(int.from_bytes(blake2b(name, digest_size=8).digest(), "little"))
+
+
 def person_keys(seed: int, replicate: int, ids: np.ndarray) -> np.ndarray:
     """Return one 64-bit key a resident, shape of ``ids``; the same id has the same key in every scenario."""
-    name = f"{seed}\x1f{replicate}".encode()
-    luck = np.uint64(int.from_bytes(blake2b(name, digest_size=8).digest(), "little"))
+    return _keys(ids, _luck(seed, replicate))
+
+
+def _keys(ids: np.ndarray, luck: np.ndarray | np.uint64) -> np.ndarray:
     keys = mix((np.asarray(ids, dtype=np.uint64) + np.uint64(1)) * _GOLDEN)
     keys ^= luck
     return mix(keys)
 
 
-class Stream:
-    """The draws of some replicates over one set of residents.
+class Stream(Growing):
+    """The draws of some replicates over their residents.
 
-    Rows number the residents of all replicates: block after block, ids 0 to ``residents`` - 1 in each.
-    With one replicate a row is a resident id.
+    Rows number the residents of all replicates: first those of the start, block after block, ids ``first_id`` and on in
+    each, then newcomers as they come. With one replicate the row of a resident of the start is its id (from 0).
     """
 
-    def __init__(self, seed: int, replicates: range, residents: int) -> None:
+    ids: np.ndarray
+    """Id of each row, the same in every scenario."""
+    block: np.ndarray
+    """Number of each row's replicate within the stack, from 0."""
+    keys: np.ndarray
+    """Person key of each row."""
+
+    def __init__(self, seed: int, replicates: range, residents: np.ndarray | int, first_id: int = 0) -> None:
+        """Give rows to ``residents``: so many from ``first_id`` on, or the numbers to add to it."""
+        super().__init__({"ids": np.int64, "block": np.int32, "keys": np.uint64})
         self.seed = seed
         self.replicates = replicates
-        self.residents = residents
-        ids = np.arange(residents, dtype=np.uint64)
-        self.keys = np.concatenate([person_keys(seed, replicate, ids) for replicate in replicates])
+        numbers = np.arange(residents) if isinstance(residents, int) else residents
+        self.residents = len(numbers)
+        self.first_id = first_id
+        self._lucks = np.array([_luck(seed, replicate) for replicate in replicates], dtype=np.uint64)
+        ids = first_id + numbers.astype(np.int64)
+        self.add(np.tile(ids, len(replicates)), np.repeat(np.arange(len(replicates)), len(ids)))
+
+    def add(self, ids: np.ndarray, block: np.ndarray) -> np.ndarray:
+        """Append residents by id and replicate (number in the stack) and return their rows."""
+        return self.append(len(ids), {"ids": ids, "block": block, "keys": self.keys_of(ids, block)})
+
+    def keys_of(self, ids: np.ndarray, block: np.ndarray) -> np.ndarray:
+        """Return the person keys of ids that need not have a row yet."""
+        return _keys(ids, self._lucks[block])
 
     def bits(self, decision: str, month: int, rows: np.ndarray, occurrence: int = 0) -> np.ndarray:
         """Return 64 random bits a row."""
-        return mix(self.keys[rows] ^ moment_key(decision, month, occurrence))
+        keys = self.keys.take(rows)
+        keys ^= moment_key(decision, month, occurrence)
+        return mix(keys)
+
+    @staticmethod
+    def draw_with(keys: np.ndarray, decision: str, month: int) -> np.ndarray:
+        """Return a uniform in [0, 1) for the person keys ``keys``: the very draw those people have in :meth:`draw`."""
+        return (mix(keys ^ moment_key(decision, month)) >> np.uint64(11)) * 2.0**-53
 
     def draw(self, decision: str, month: int, rows: np.ndarray, occurrence: int = 0) -> np.ndarray:
         """Return a uniform in [0, 1) a row, 53 bits fine.

@@ -1,8 +1,10 @@
 """Speed, measured and never asserted: ``python tests/benchmarks/bench.py``.
 
-One process runs 100,000 residents for 60 months with and without leisure jobs, in both engines, best of three; then the
-yardstick, the same month as an idiomatic Mesa model with one object a resident (fewer residents, so that it ends); then
-the building of a million residents.
+One process runs 100,000 residents for 60 months in both engines, best of three: without activities, without usual
+activation, with leisure jobs, with three activities. Newcomers live too, so the time is divided by the months that
+rows lived. Then the yardstick, the same month as an idiomatic Mesa model with one object a resident (fewer residents,
+so that it ends; nobody moves out or in there); the area of the published size over the study's years; and the building
+of a million residents.
 """
 
 from __future__ import annotations
@@ -21,15 +23,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from sim import AreaModel, ParameterSet, Scenario
 from sim.scenario import month_number
-from sim.states import AGE_CLASSES, CODE, MOVES, PHASES
+from sim.states import AGE_CLASSES, CODE, LIKE, MOVES, ORIGINS, PHASES, SEXES
 from sim.transitions import (
     AGE_CLASS,
+    CERTAIN,
+    DATED,
     DURATION_CLASS,
     FIRST_CELL,
+    KEEPS_CLOCK,
     SIDE_AGES,
-    SIDE_STATES,
+    SIDE_KIND,
+    duration_labels,
     hazards,
-    pension_multiplier,
     probabilities,
     side_job_hazards,
 )
@@ -38,23 +43,37 @@ RESIDENTS = 100_000
 OBJECTS = 5_000
 MONTHS = 60
 BEST_OF = 3
+PUBLISHED_RESIDENTS, STUDY_MONTHS = 215_300, 72
 
 
 class PlainResident(mesa.Agent):
     """A resident as Mesa's tutorials write one: attributes, and a step that works out what may happen and draws."""
 
-    def __init__(self, model: PlainArea, age: int, phase: str, months: int, side_job: bool) -> None:
+    def __init__(
+        self,
+        model: PlainArea,
+        age: int,
+        sex: str,
+        origin: str,
+        frailty: int,
+        phase: str,
+        months: int,
+        side_hours: float,
+    ) -> None:
         super().__init__(model)
         self.age = age
+        self.sex = sex
+        self.origin = origin
+        self.frailty = frailty
         self.phase = phase
         self.months = months
-        self.side_job = side_job
+        self.side_hours = side_hours
         self.paid_hours = 0.0
 
     @property
-    def at_school(self) -> bool:
-        """Whether side jobs are possible."""
-        return self.phase in SIDE_STATES
+    def side_kind(self) -> int:
+        """Which kind of side job is possible: 1 leisure job, 2 small job, 0 none."""
+        return KIND_OF[self.phase]
 
     @property
     def age_class(self) -> str:
@@ -69,42 +88,65 @@ class PlainResident(mesa.Agent):
         phase = self.model.phases[self.phase]
         if phase.until is not None and self.months > phase.until:
             self.phase = phase.then
-        self.work_beside_school()
+        self.change_side_job()
         self.move()
-        if self.side_job:
-            self.paid_hours += self.model.values["side_job_hours"] * 52 / 12
+        self.paid_hours += self.side_hours * 52 / 12
 
-    def work_beside_school(self) -> None:
-        """Start or end a side job."""
-        if self.at_school and self.age >= 12 * SIDE_AGES[0]:
+    def change_side_job(self) -> None:
+        """Start, keep or end a side job; the hours of a small job grow."""
+        values, kind = self.model.values, self.side_kind
+        if kind == 1 and self.age >= 12 * SIDE_AGES[0]:
             age = min(self.age // 12, SIDE_AGES[-1])
-            hazard = self.model.values["side_job_end"] if self.side_job else self.model.side_start[age]
+            hazard = values["side_job_end"] if self.side_hours else self.model.side_start[self.frailty, age]
             if self.random.random() < 1 - math.exp(-hazard):
-                self.side_job = not self.side_job
+                self.side_hours = 0.0 if self.side_hours else values["side_job_hours"]
+        elif kind == 2:
+            hazard = values["small_job_end"] if self.side_hours else values["small_job_start"]
+            if self.random.random() < 1 - math.exp(-hazard):
+                self.side_hours = 0.0 if self.side_hours else values["small_job_hours_at_start"]
+            elif self.side_hours:
+                grown = self.side_hours + values["small_job_hours_growth"]
+                self.side_hours = min(grown, values["small_job_hours_at_most"])
 
-    def hazards(self) -> dict[str, float]:
-        """Return the hazard of each destination."""
-        found: dict[str, float] = {}
+    def hazards(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Return the hazard of each destination: of moves, and of switches that let the clock go on."""
+        moves: dict[str, float] = {}
+        switches: dict[str, float] = {}
         values, age_class = self.model.values, self.age_class
         duration = sum(self.months > cut for cut in self.model.phases[self.phase].cuts)
+        words = {
+            "months": self.model.durations[self.phase][duration],
+            "age": age_class.replace("-", "_"),
+            "sex": self.sex,
+            "like": LIKE[self.origin],
+        }
         for move in self.model.moves_from[self.phase]:
-            if age_class in move.ages:
-                rate = values[move.rate[duration if len(move.rate) > 1 else 0]]
-                if move.share:
-                    rate *= values[move.share]
-                if move.rest_to:
-                    found[move.rest_to] = found.get(move.rest_to, 0.0) + rate * (1 - self.model.pension)
-                    rate *= self.model.pension
-                found[move.to] = found.get(move.to, 0.0) + rate
-        return found
+            if age_class not in move.ages:
+                continue
+            rate = math.prod(values[term.format(**words)] for term in move.terms) if move.terms else CERTAIN
+            if move.early and duration == 0:
+                rate *= values[move.early.format(**words)]
+            found = switches if move.keeps_clock else moves
+            factor = self.model.dated[move.dated] if move.dated else 1.0
+            if move.rest_to:
+                found[move.rest_to] = found.get(move.rest_to, 0.0) + rate * (1 - factor)
+            found[move.to] = found.get(move.to, 0.0) + rate * factor
+        return moves, switches
 
     def move(self) -> None:
-        """Leave with chance 1 - exp(-H), to each destination in proportion to its hazard."""
-        hazards = self.hazards()
-        if hazards and self.random.random() < 1 - math.exp(-sum(hazards.values())):
-            (self.phase,) = self.random.choices(list(hazards), weights=list(hazards.values()))
-            self.months = 0
-            self.side_job = self.side_job and self.at_school
+        """Leave with chance 1 - exp(-H), to each destination in proportion; who does not may switch activation."""
+        for found, keeps_clock in zip(self.hazards(), (False, True), strict=True):
+            if found and self.random.random() < 1 - math.exp(-sum(found.values())):
+                (phase,) = self.random.choices(list(found), weights=list(found.values()))
+                self.go(phase, keeps_clock)
+                break
+
+    def go(self, phase: str, keeps_clock: bool) -> None:
+        """Enter a phase; a side job ends with the last state of its kind."""
+        if KIND_OF[phase] != self.side_kind:
+            self.side_hours = 0.0
+        self.phase = phase
+        self.months = self.months if keeps_clock else 0
 
 
 class TunedResident(PlainResident):
@@ -112,16 +154,17 @@ class TunedResident(PlainResident):
 
     def move(self) -> None:
         """Leave when the draw is below the cumulated chance of a destination."""
-        moves = self.model.ready[self.phase][AGE_CLASS_OF[min(self.age, 1200)]][min(self.months, LONGEST)]
+        row = AGE_CLASS_OF[min(self.age, 1200)], self.sex, self.origin
+        moves = self.model.ready[self.phase][row][min(self.months, LONGEST)]
         if moves:
             draw = self.random.random()
-            for limit, phase in moves:
+            for limit, phase, keeps_clock in moves:
                 if draw < limit:
-                    self.phase, self.months = phase, 0
-                    self.side_job = self.side_job and self.at_school
+                    self.go(phase, keeps_clock)
                     break
 
 
+KIND_OF = {phase.key: int(SIDE_KIND[CODE[phase.state]]) for phase in PHASES}
 AGE_CLASS_OF = AGE_CLASS.tolist()
 LONGEST = DURATION_CLASS.shape[1] - 1
 
@@ -134,50 +177,66 @@ class PlainArea(mesa.Model):
         self.parameters = ParameterSet.read(scenario.parameters)
         self.values = {id: parameter.value for id, parameter in self.parameters.items()}
         self.phases = {phase.key: phase for phase in PHASES}
+        self.durations = {phase.key: duration_labels(phase) for phase in PHASES}
         self.moves_from = {key: [move for move in MOVES if move.origin == key] for key in self.phases}
-        starts = side_job_hazards(self.parameters)[1 : 1 + len(SIDE_AGES)]
-        self.side_start = dict(zip(SIDE_AGES, starts.tolist(), strict=True))
+        starts = side_job_hazards(self.parameters)[1:]
+        pairs = [(frailty, age) for frailty in (0, 1) for age in SIDE_AGES]
+        self.side_start = dict(zip(pairs, starts.tolist(), strict=False))
         self.start = month_number(scenario.start)
         self.month = 0
         self.year = -1
-        start = AreaModel(scenario, seed=seed).population
-        for age, phase, since, hours in zip(
-            (-start.birth).tolist(), start.phase.tolist(), start.since.tolist(), start.side_hours.tolist(), strict=True
-        ):
-            resident(self, age, PHASES[phase].key, -since, hours > 0)
+        people = AreaModel(scenario, seed=seed).population
+        for i in range(len(people)):
+            resident(
+                self,
+                age=-int(people.birth[i]),
+                sex=SEXES[people.sex[i]],
+                origin=ORIGINS[people.origin[i]],
+                frailty=int(people.frailty[i]),
+                phase=PHASES[people.phase[i]].key,
+                months=-int(people.since[i]),
+                side_hours=float(people.side_hours[i]),
+            )
 
     def step(self) -> None:
         """Live one month."""
         self.month += 1
         year = (self.start + self.month) // 12
         if year != self.year:
-            self.year, self.pension = year, pension_multiplier(self.parameters, year)
+            self.year = year
+            self.dated = {name: factor(self.parameters, year) for name, factor in DATED.items()}
             self.ready = ready_made(self.parameters, year)
             self.agents.set("paid_hours", 0.0)
         self.agents.shuffle_do("step")
 
-    def count(self, phase: str) -> int:
-        """Return how many residents are in ``phase``."""
-        return len(self.agents.select(lambda resident: resident.phase == phase))
+    def count(self, state: str) -> int:
+        """Return how many residents are in ``state``."""
+        return len(self.agents.select(lambda resident: self.phases[resident.phase].state == state))
 
 
-def ready_made(parameters: ParameterSet, year: int) -> dict[str, list[list[list[tuple[float, str]]]]]:
-    """Return, by phase, age class and months, the cumulated chances of the destinations."""
+Ready = dict[str, dict[tuple[int, str, str], list[list[tuple[float, str, bool]]]]]
+
+
+def ready_made(parameters: ParameterSet, year: int) -> Ready:
+    """Return, by phase, stratum and months, cumulated chances of the destinations and whether the clock goes on."""
     chances = probabilities(hazards(parameters, year))
-    return {
-        spec.key: [
-            [
-                [(float(limit), PHASES[to].key) for to, limit in enumerate(np.cumsum(row)) if row[to] > 0]
-                for row in by_cell[FIRST_CELL[phase] + DURATION_CLASS[phase]]
+    found: Ready = {spec.key: {} for spec in PHASES}
+    for age, sex, origin in np.ndindex(*chances.shape[:3]):
+        for phase, spec in enumerate(PHASES):
+            rows = chances[age, sex, origin, FIRST_CELL[phase] + DURATION_CLASS[phase]]
+            found[spec.key][age, SEXES[sex], ORIGINS[origin]] = [
+                [
+                    (float(limit), PHASES[to].key, bool(KEEPS_CLOCK[phase, to]))
+                    for to, limit in enumerate(np.cumsum(row))
+                    if row[to] > 0
+                ]
+                for row in rows
             ]
-            for by_cell in chances
-        ]
-        for phase, spec in enumerate(PHASES)
-    }
+    return found
 
 
 def best(scenario: Scenario, engine: str) -> tuple[float, float]:
-    """Return the best ns a resident-month, and the seconds building took in that run."""
+    """Return the best ns a month lived by a resident, and the seconds building took in that run."""
     found = []
     for _ in range(BEST_OF):
         begun = time.perf_counter()
@@ -185,11 +244,12 @@ def best(scenario: Scenario, engine: str) -> tuple[float, float]:
         built = time.perf_counter()
         model.step()
         gc.collect()
-        first = time.perf_counter()
+        lived, first = 0, time.perf_counter()
         for _ in range(MONTHS - 1):
+            lived += len(model.population)
             model.step()
         spent = time.perf_counter() - first
-        found.append((1e9 * spent / (MONTHS - 1) / scenario.residents, built - begun))
+        found.append((1e9 * spent / lived, built - begun))
     return min(found)
 
 
@@ -225,6 +285,16 @@ def same_month(model: PlainArea, scenario: Scenario) -> None:
             sys.exit(f"the yardstick is another model: {key} {model.count(key)}, {z:.1f} standard deviations off")
 
 
+def published() -> tuple[float, int]:
+    """Return the seconds that the area of the published size takes from nothing, and the rows it ends with."""
+    scenario = Scenario.read("baseline", [f"horizon.months={STUDY_MONTHS}"]).scaled(PUBLISHED_RESIDENTS)
+    begun = time.perf_counter()
+    model = AreaModel(scenario)
+    for _ in range(STUDY_MONTHS):
+        model.step()
+    return time.perf_counter() - begun, len(model.population)
+
+
 def million() -> tuple[float, int, float]:
     """Return seconds, Python objects and bytes a resident of a million residents with leisure jobs."""
     scenario = Scenario.read("leisure_jobs").scaled(1_000_000)
@@ -235,30 +305,44 @@ def million() -> tuple[float, int, float]:
     spent = time.perf_counter() - begun
     gc.collect()
     made = len(gc.get_objects()) - before
-    arrays = [a for a in vars(model.population).values() if isinstance(a, np.ndarray)]
+    arrays = [getattr(model.population, name) for name in model.population.names]
     held = [*arrays, model.stream.keys, *(course.status.code for course in model.courses)]
     return spent, made, sum(a.nbytes for a in held) / scenario.residents
+
+
+def scenarios() -> dict[str, Scenario]:
+    """Return what is timed, by name."""
+    leisure_jobs = Scenario.read("leisure_jobs")
+    three = Scenario.read("pocket_money_then_leisure_jobs").with_activity("late", activity="leisure_job", places=8)
+    found = {
+        "baseline": Scenario.read("baseline"),
+        "no activation": Scenario.read("baseline", ["economy.usual_activation=false"]),
+        "leisure_jobs": leisure_jobs,
+        "three activities": three,
+    }
+    return {name: scenario.scaled(RESIDENTS) for name, scenario in found.items()}
 
 
 def main() -> None:
     """Run everything and print a table."""
     print(f"python {platform.python_version()}, numpy {np.__version__}, mesa {mesa.__version__}, {platform.machine()}")
     print(f"{RESIDENTS:,} residents, {MONTHS} months, one process, best of {BEST_OF}; first month and building apart")
-    print(f"{'scenario':14s} {'engine':8s} {'ns a resident-month':>20s} {'building, s':>12s}")
+    print(f"{'scenario':16s} {'engine':8s} {'ns a month lived':>20s} {'building, s':>12s}")
     found: dict[tuple[str, str], float] = {}
-    for name in ("baseline", "leisure_jobs"):
-        scenario = Scenario.read(name).scaled(RESIDENTS)
+    for name, scenario in scenarios().items():
         for engine in ("numpy", "numba"):
             ns, built = best(scenario, engine)
             found[name, engine] = ns
-            print(f"{name:14s} {engine:8s} {ns:20.1f} {built:12.2f}")
+            print(f"{name:16s} {engine:8s} {ns:20.1f} {built:12.2f}")
     for resident, name in ((PlainResident, "objects"), (TunedResident, "tuned")):
         ns, built = yardstick(resident)
         found["baseline", name] = ns
-        print(f"{'baseline':14s} {name:8s} {ns:20.0f} {built:12.2f}   ({OBJECTS:,} residents, one Mesa object each)")
+        print(f"{'baseline':16s} {name:8s} {ns:20.0f} {built:12.2f}   ({OBJECTS:,} residents, one Mesa object each)")
     for name in ("objects", "tuned"):
         for engine in ("numpy", "numba"):
             print(f"{name} / {engine}: {found['baseline', name] / found['baseline', engine]:.0f} times")
+    spent, rows = published()
+    print(f"{PUBLISHED_RESIDENTS:,} residents, {STUDY_MONTHS} months, with building: {spent:.1f} s, {rows:,} people")
     spent, made, each = million()
     print(f"a million residents: {spent:.2f} s, {made} Python objects, {each:.0f} bytes a resident")
 

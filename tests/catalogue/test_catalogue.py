@@ -1,6 +1,7 @@
 """One battery for every activity, state, move, measure, parameter and shipped scenario: new ones are tested at once."""
 
 import dataclasses
+import itertools
 import json
 import math
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from lives import assert_same_lives, common, reached
 
 import run
 from calibration.calibrate import leisure_job_shares
@@ -15,15 +17,40 @@ from sim import AreaModel, Scenario, ensemble
 from sim.activities import ActivityType, catalogue
 from sim.activities.base import Course
 from sim.chain import side_job_path
+from sim.demand import YEARS as DEMAND_YEARS
+from sim.demand import demand
 from sim.locale import LANGUAGES
-from sim.measures import GROUPINGS, MEASURES, Measure
+from sim.measures import GROUPINGS, MEASURES, VIEWS, Measure
 from sim.parameters import GRADES, UNITS, Parameter, ParameterSet
-from sim.population import RECIPES
+from sim.recipe import RECIPES
+from sim.recipe import recipe as people_of
 from sim.results import Result
 from sim.scenario import json_schema, list_scenarios, month_number
 from sim.sources import ASSUMPTION, activity_keys, source_of
-from sim.states import AGE_CLASSES, MOVES, ORIGINS, PHASE_CODE, PHASES, SEXES, STATE_KEYS, STATES, Move, State
-from sim.transitions import CELLS, FIRST_CELL, N_STRATA, Tables, hazards, probabilities
+from sim.states import (
+    ACTIVATION_OF,
+    AGE_CLASSES,
+    LIKE,
+    MOVES,
+    ORIGINS,
+    PHASE_CODE,
+    PHASES,
+    SEXES,
+    STATE_KEYS,
+    STATES,
+    Move,
+    State,
+)
+from sim.transitions import (
+    CELLS,
+    DATED,
+    FIRST_CELL,
+    N_STRATA,
+    Tables,
+    duration_labels,
+    hazards,
+    probabilities,
+)
 
 ACTIVITIES = list(catalogue().values())
 SCENARIOS = list_scenarios()
@@ -36,7 +63,7 @@ ACTIVITY_CARDS = [
     for activity in ACTIVITIES
     for card in activity.parameters.values()
 ]
-NOT_YET_ENTERED = {"flex_job", "activation"}
+NOT_YET_ENTERED = {"flex_job"}
 """States that no recipe and no move fills until their rates have sources; they are reported as empty."""
 YEARS = range(2011, 2021)
 RESIDENTS, MONTHS, PLACES = 900, 30, 25
@@ -95,14 +122,10 @@ def rows_of(model: AreaModel, *events: str) -> np.ndarray:
     return np.unique(np.concatenate([np.empty(0, dtype=np.int64), *found]))
 
 
-def assert_same_lives(model: AreaModel, other: AreaModel, rows: np.ndarray | slice = slice(None)) -> None:
-    for column in ("state", "phase", "since", "birth", "side_hours", "paid_hours", "sex", "origin", "cohort"):
-        here, there = (getattr(m.population, column)[rows] for m in (model, other))
-        np.testing.assert_array_equal(here, there, err_msg=column)
-
-
-def _ordered(model: AreaModel) -> np.ndarray:
-    return np.sort(model.ledger.table())
+def assert_all_same(model: AreaModel, other: AreaModel, but: tuple[str, ...] = ()) -> None:
+    mine, yours = common(model, other)
+    assert len(mine) == len(model.population) == len(other.population)
+    assert_same_lives(model, other, mine, yours, but)
 
 
 @by_key
@@ -155,7 +178,7 @@ def test_an_activity_with_zero_places_changes_nobody(activity: ActivityType):
     with_none, base = lived(activity.key, places=0), lived(None)
     assert len(rows_of(with_none, "queued"))
     assert not len(rows_of(with_none, "enrolled"))
-    assert_same_lives(with_none, base)
+    assert_all_same(with_none, base)
     np.testing.assert_array_equal(with_none.ledger.table(), base.ledger.table())
 
 
@@ -163,21 +186,23 @@ def test_an_activity_with_zero_places_changes_nobody(activity: ActivityType):
 def test_an_activity_without_effects_changes_nobody(activity: ActivityType):
     without, base = lived(activity.key, without_effects=True), lived(None)
     assert len(rows_of(without, "enrolled")) > PLACES
-    assert_same_lives(without, base)
-    np.testing.assert_array_equal(_ordered(without), _ordered(base))
+    # The mark of who takes part, and where their side job is decided, are the activity itself.
+    assert_all_same(without, base, but=("affected", "side_row"))
 
 
 @by_key
 def test_an_activity_changes_somebody_enrolled_and_nobody_else(activity: ActivityType):
+    """Nobody else but whom an enrolled head reaches: the household, and who lives in the dwelling after it."""
     helped, base = lived(activity.key), lived(None)
     enrolled = rows_of(helped, "enrolled")
-    others = np.setdiff1d(np.arange(len(base.population)), enrolled)
     assert len(enrolled)
-    assert len(others)
-    assert_same_lives(helped, base, others)
-    mine, theirs = _ordered(helped), _ordered(base)
-    np.testing.assert_array_equal(mine[np.isin(mine["row"], others)], theirs[np.isin(theirs["row"], others)])
-    assert not np.array_equal(mine, theirs)
+    mine, yours = common(helped, base)
+    spread = reached(helped, enrolled)
+    alone = ~spread[mine]
+    assert alone.sum() > len(base.population) / 2
+    assert_same_lives(helped, base, mine[alone], yours[alone])
+    assert spread[np.setdiff1d(np.arange(len(helped.population)), mine)].all()
+    assert not np.array_equal(np.sort(helped.ledger.table()), np.sort(base.ledger.table()))
 
 
 @by_key
@@ -189,14 +214,13 @@ def test_an_activity_takes_nobody_outside_its_target_group(activity: ActivityTyp
     seen = 0
     for _ in range(MONTHS):
         people = model.population
-        state, side_hours = people.state.copy(), people.side_hours.copy()
+        state = people.state.copy()
         model.step()
         for rows in _of_month(course, model.month, "referred", "enrolled"):
             age = (model.month - people.birth[rows]) / 12
             assert np.isin(state[rows], activity.eligibility.state_codes).all()
             assert (age >= values["age_from"]).all()
             assert (age < values["age_to"] + 1).all()
-            assert not activity.eligibility.without_side_job or (side_hours[rows] == 0).all()
             seen += len(rows)
         assert all(queue.enrolled.max() <= PLACES for queue in course.queue_months)
     assert seen > PLACES
@@ -222,19 +246,19 @@ def test_states_are_told_apart():
 
 
 def test_every_state_is_entered_or_named_as_not_yet_entered():
-    entered = {STATE_KEYS[code] for recipe in RECIPES.values() for code in recipe(ParameterSet.read("default")).state}
+    first = [people_of(name, ParameterSet.read("default")).first(5_000) for name in RECIPES]
+    entered = {STATE_KEYS[code] for persons in first for code in np.unique(persons.state)}
     state_of = {phase.key: phase.state for phase in PHASES}
     for move in MOVES:
         entered |= {state_of[to] for to in (move.to, move.rest_to) if to is not None}
     assert set(STATE_KEYS) - entered == NOT_YET_ENTERED
 
 
-def test_nobody_leaves_an_absorbing_state_and_every_other_entered_state_can_be_left():
+def test_nobody_leaves_an_absorbing_state_and_every_other_state_can_be_left():
     left = {move.origin for move in MOVES}
     absorbing = {state.key for state in STATES if state.absorbing}
     assert not left & absorbing
-    entered = {phase.key for phase in PHASES if phase.state not in absorbing | NOT_YET_ENTERED}
-    assert left == entered
+    assert left == {phase.key for phase in PHASES if phase.state not in absorbing}
 
 
 @pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phase.key)
@@ -256,13 +280,32 @@ def test_a_move_leads_elsewhere_at_rates_that_exist(name: str, move: Move):
     assert move.to in PHASE_CODE
     assert move.origin != move.to
     assert move.rest_to != move.origin
-    assert (move.calendar is None) == (move.rest_to is None)
+    assert move.dated is None or move.dated in DATED
+    assert (move.dated == "pension_awards") == (move.rest_to is not None)
     assert move.rest_to is None or move.rest_to in PHASE_CODE
     assert set(move.ages) <= {age.key for age in AGE_CLASSES}
     assert len(move.ages) == len(set(move.ages)) > 0
-    assert len(move.rate) in (1, len(PHASES[PHASE_CODE[move.origin]].cuts) + 1)
-    assert {parameters[id].unit for id in move.rate} == {"per_month"}
-    assert move.share is None or parameters[move.share].unit == "share"
+    cards = [
+        [
+            parameters[term.format(age=age.replace("-", "_"), sex=sex, like=like, months=months)]
+            for age in move.ages
+            for sex in SEXES
+            for like in set(LIKE.values())
+            for months in duration_labels(PHASES[PHASE_CODE[move.origin]])
+        ]
+        for term in move.terms
+    ]
+    units = [{card.unit for card in found} for found in cards]
+    assert all(len(found) == 1 for found in units)
+    rates = [unit for unit in units if unit == {"per_month"}]
+    assert len(rates) == bool(move.terms)
+    assert move.terms or (move.to, move.ages) == ("gone", ("65+",)), "only retirement is certain"
+    assert move.early is None or (
+        parameters[move.early].unit == "ratio" and PHASES[PHASE_CODE[move.origin]].cuts and not move.keeps_clock
+    )
+    assert all(unit <= {"per_month", "share", "ratio"} for unit in units)
+    if move.keeps_clock:
+        assert ACTIVATION_OF.get(move.origin) == move.to or ACTIVATION_OF.get(move.to) == move.origin
 
 
 def test_no_move_is_declared_twice():
@@ -275,12 +318,12 @@ def test_no_move_is_declared_twice():
 def test_the_moves_of_a_year_make_valid_tables(name: str, year: int):
     parameters = ParameterSet.read(name)
     hazard = hazards(parameters, year)
-    assert hazard.shape == (len(AGE_CLASSES), len(CELLS), len(PHASES))
+    assert hazard.shape == (len(AGE_CLASSES), len(SEXES), len(ORIGINS), len(CELLS), len(PHASES))
     assert np.isfinite(hazard).all()
     assert (hazard >= 0).all()
     for phase, code in PHASE_CODE.items():
         cells = slice(FIRST_CELL[code], FIRST_CELL[code] + len(PHASES[code].cuts) + 1)
-        assert (hazard[:, cells, code] == 0).all(), f"{phase} moves to itself"
+        assert (hazard[..., cells, code] == 0).all(), f"{phase} moves to itself"
     chance = probabilities(hazard)
     assert (chance.sum(axis=-1) <= 1).all()
     np.testing.assert_allclose(chance.sum(axis=-1), -np.expm1(-hazard.sum(axis=-1)), rtol=1e-12)
@@ -295,25 +338,40 @@ def test_the_moves_of_a_year_make_valid_tables(name: str, year: int):
 @pytest.mark.parametrize("name", SETS)
 def test_the_shares_that_split_one_exit_add_to_one(name: str):
     parameters = ParameterSet.read(name)
-    splits: dict[tuple[str, str, str], float] = {}
+    splits: dict[tuple[str, ...], float] = {}
     for move in MOVES:
-        for age in move.ages:
-            if move.share is not None:
-                key = (move.origin, move.rate[0], age)
-                splits[key] = splits.get(key, 0.0) + parameters.value(move.share)
-    assert splits
+        for term in move.terms:
+            if parameters_of(parameters, term) == "share":
+                for age, sex in itertools.product(move.ages, SEXES):
+                    others = tuple(other for other in move.terms if other != term)
+                    key = (move.origin, age, sex, *others)
+                    splits[key] = splits.get(key, 0.0) + parameters.value(term.format(sex=sex))
+    assert len(splits) > 20
     assert {key: total for key, total in splits.items() if not math.isclose(total, 1, abs_tol=1e-9)} == {}
+
+
+def parameters_of(parameters: ParameterSet, term: str) -> str:
+    """Return the unit of a term: that of any parameter it stands for."""
+    names = (
+        term.format(age=age.key.replace("-", "_"), sex=SEXES[0], like="danish", months=months)
+        for age in AGE_CLASSES
+        for phase in PHASES
+        for months in duration_labels(phase)
+    )
+    return next(parameters[name].unit for name in names if name in parameters)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("name", SETS)
 def test_a_recipe_is_a_distribution_over_residents(name: str, recipe: str):
-    cells = RECIPES[recipe](ParameterSet.read(name))
-    assert (cells.weight > 0).all()
-    assert math.isclose(cells.weight.sum(), 1, rel_tol=1e-9) or recipe == "cohorts_2011"
-    assert (cells.age >= 0).all()
-    assert set(cells.sex.tolist()) == set(range(len(SEXES)))
-    assert set(cells.origin.tolist()) == set(range(len(ORIGINS)))
+    persons = people_of(recipe, ParameterSet.read(name)).first(5_000)
+    assert all(len(column) == 5_000 for column in persons)
+    assert (persons.age >= 0).all()
+    assert set(persons.sex.tolist()) == set(range(len(SEXES)))
+    assert set(persons.origin.tolist()) == set(range(len(ORIGINS)))
+    assert (persons.months >= 0).all()
+    assert (persons.months <= persons.age).all()
+    assert not np.isin(persons.state, [STATE_KEYS.index(key) for key in ("activation", *NOT_YET_ENTERED)]).any()
 
 
 # --- parameters
@@ -332,7 +390,8 @@ class Recorded(ParameterSet):
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_every_parameter_of_a_set_is_used(name: str):
+def test_every_parameter_of_a_set_is_used(name: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sim.recipe._FITTED", {})
     recorded = Recorded(ParameterSet.read(name))
     for scenario in SCENARIOS:
         small = scenario.scaled(50)
@@ -341,7 +400,9 @@ def test_every_parameter_of_a_set_is_used(name: str):
             model.step()
         model.columns()
     leisure_job_shares(recorded, [15.0])
-    side_job_path(recorded, 20)
+    side_job_path(recorded, 20, 0)
+    for year in DEMAND_YEARS:
+        demand(recorded, year)
     assert set(recorded) - recorded.used == set()
 
 
@@ -392,7 +453,8 @@ def measured() -> Result:
 def test_a_measure_has_a_card_and_values_within_its_bounds(measure: Measure, measured: Result):
     assert_worded(measure, "label", "population")
     assert MEASURES[measure.key] is measure
-    assert set(measure.states) <= set(STATE_KEYS)
+    assert len(measure.phases) in (0, len(PHASES))
+    assert set(measure.views) <= set(VIEWS)
     bounds = {"share": (0, 1), "persons": (0, 800), "months": (0, 37)}
     low, high = bounds[measure.unit]
     table = measured.table("outcomes", measure=measure.key)

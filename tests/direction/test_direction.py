@@ -9,8 +9,10 @@ import pytest
 from scipy.stats import t
 
 from sim import AreaModel, ParameterSet, Scenario, compare
+from sim.demand import REFERENCE_YEAR, YEARS
 from sim.measures import MEASURES
-from sim.states import CODE
+from sim.parameters import UNITS
+from sim.states import CODE, SEXES
 
 REPLICATES = range(10)
 
@@ -26,10 +28,15 @@ def base() -> Scenario:
     return Scenario.read("baseline", ["horizon.months=36"])
 
 
+def by_replicate(model: AreaModel, rows: np.ndarray) -> np.ndarray:
+    """Return how many of ``rows`` (numbers or flags) there are, by replicate."""
+    return np.bincount(model.stream.block[rows], minlength=len(model.stream.replicates))
+
+
 def served(model: AreaModel, event: str = "enrolled") -> np.ndarray:
     """Return how many were enrolled (or met another event), by replicate."""
     rows = [rows for course in model.courses for e, _, rows in course.events() if e == event]
-    return np.bincount(np.concatenate(rows) // model.stream.residents, minlength=len(REPLICATES))
+    return by_replicate(model, np.concatenate(rows))
 
 
 def not_fewer(more: np.ndarray, fewer: np.ndarray) -> None:
@@ -44,15 +51,18 @@ def surely_more(more: np.ndarray, fewer: np.ndarray) -> None:
 
 
 def by_lever(
-    live: Callable[..., AreaModel], scenario: Scenario, changes: Sequence[Mapping[str, Any]]
+    live: Callable[..., AreaModel],
+    scenario: Scenario,
+    changes: Sequence[Mapping[str, Any]],
+    replicates: range = REPLICATES,
 ) -> list[AreaModel]:
-    return [live(scenario.with_activity("leisure_job", **change), replicate=REPLICATES) for change in changes]
+    return [live(scenario.with_activity("leisure_job", **change), replicate=replicates) for change in changes]
 
 
 def test_more_places_serve_never_fewer(live: Callable[..., AreaModel], scarce: Scenario) -> None:
     models = by_lever(live, scarce, [{"places": n} for n in (0, 2, 5, 10, 20, 40, 80)])
     enrolled = [served(model) for model in models]
-    unserved = [model.columns().unserved.reshape(len(REPLICATES), -1).sum(axis=1) for model in models]
+    unserved = [by_replicate(model, model.columns().unserved) for model in models]
     for few, many, waiting, rest in zip(enrolled, enrolled[1:], unserved, unserved[1:], strict=False):
         assert (many >= few).all()
         assert (rest <= waiting).all()
@@ -98,15 +108,17 @@ def test_shorter_courses_and_more_attrition_free_places(live: Callable[..., Area
 def jobs(model: AreaModel) -> np.ndarray:
     """Return residents with a leisure job of at least 26 hours this year, by replicate."""
     has_job, _ = MEASURES["leisure_job_26h"].parts(model.columns(), model.ledger.table(), model.month)
-    return has_job.reshape(len(REPLICATES), -1).sum(axis=1)
+    return by_replicate(model, has_job)
 
 
 @pytest.mark.parametrize("effect", ["effect_start_during", "effect_start_after"])
 def test_stronger_effects_never_mean_fewer_leisure_jobs(
     live: Callable[..., AreaModel], scarce: Scenario, effect: str
 ) -> None:
-    roomy = scarce.with_activity("leisure_job", places=40, effect_start_during=0.0, effect_start_after=0.0)
-    found = [jobs(m) for m in by_lever(live, roomy, [{effect: size} for size in (-1.0, 0.0, 0.6, 1.3, 2.5)])]
+    many = {"places": 40, "take_up": 0.6, "reach_school": 0.1}
+    roomy = scarce.with_activity("leisure_job", effect_start_during=0.0, effect_start_after=0.0, **many)
+    sizes = [{effect: size} for size in (-1.0, 0.0, 0.6, 1.3, 2.5)]
+    found = [jobs(model) for model in by_lever(live, roomy, sizes, range(30))]
     for few, many in itertools.pairwise(found):
         not_fewer(many, few)
     surely_more(found[-1], found[1])
@@ -116,7 +128,10 @@ def test_stronger_effects_never_mean_fewer_leisure_jobs(
 def test_support_in_the_job_means_more_paid_hours(live: Callable[..., AreaModel], scarce: Scenario) -> None:
     roomy = scarce.with_activity("leisure_job", places=40)
     changes = [{"effect_end_during": size, "effect_end_after": size} for size in (0.0, -0.5, -1.0)]
-    kept = [m.population.paid_hours.reshape(len(REPLICATES), -1).sum(axis=1) for m in by_lever(live, roomy, changes)]
+    kept = [
+        np.bincount(m.stream.block, weights=m.population.paid_hours, minlength=len(REPLICATES))
+        for m in by_lever(live, roomy, changes)
+    ]
     for few, many in itertools.pairwise(kept):
         not_fewer(many, few)
     surely_more(kept[-1], kept[0])
@@ -126,6 +141,69 @@ def test_a_longer_half_life_keeps_more_leisure_jobs(live: Callable[..., AreaMode
     roomy = scarce.with_activity("leisure_job", places=40, effect_start_after=1.3, end="2013-06")
     short, long = (jobs(m) for m in by_lever(live, roomy, [{"half_life_months": n} for n in (1, 60)]))
     surely_more(long, short)
+
+
+@pytest.fixture(scope="module")
+def bridged() -> Scenario:
+    """Pocket-money jobs and a leisure-job scheme with room, in the average area over three years."""
+    read = Scenario.read("pocket_money_then_leisure_jobs", ["horizon.months=36"])
+    return read.with_activity("leisure_job", places=60).with_activity("pocket_money_job", places=40)
+
+
+def of_item(model: AreaModel, id: str, event: str) -> np.ndarray:
+    """Return how many met ``event`` in item ``id``, by replicate."""
+    (course,) = (course for course in model.courses if course.plan.id == id)
+    rows = [rows for e, _, rows in course.events() if e == event]
+    return np.bincount(model.stream.block[np.concatenate(rows)], minlength=len(REPLICATES))
+
+
+def test_more_bridging_hands_more_over_and_keeps_more_of_the_effect(
+    live: Callable[..., AreaModel], bridged: Scenario
+) -> None:
+    quiet = bridged.with_activity("leisure_job", reach_school=0.001, reach_word_of_mouth=0.0)
+    models = [
+        live(quiet.with_activity("pocket_money_job", bridge_probability=share), replicate=REPLICATES)
+        for share in (0.0, 0.4, 0.9)
+    ]
+    enrolled = [of_item(model, "leisure_job", "enrolled") for model in models]
+    for few, many in itertools.pairwise(enrolled):
+        surely_more(many, few)
+    surely_more(jobs(models[-1]), jobs(models[0]))
+
+
+def test_a_later_gap_age_loses_more_of_the_effect(live: Callable[..., AreaModel], bridged: Scenario) -> None:
+    alone = bridged.without_activity("leisure_job")
+    lasting = alone.with_activity("pocket_money_job", effect_start_during=0.0, effect_start_after=2.0)
+    models = [
+        live(lasting.with_activity("pocket_money_job", gap_age=age), replicate=REPLICATES) for age in (13, 15, 17)
+    ]
+    for late, early in itertools.pairwise(jobs(model) for model in models):
+        surely_more(late, early)
+
+
+def test_hours_paid_by_the_project_mean_more_with_26_hours(live: Callable[..., AreaModel], bridged: Scenario) -> None:
+    off, on = (
+        jobs(live(bridged.with_activity("pocket_money_job", project_wage_counts=switch), replicate=REPLICATES))
+        for switch in (0, 1)
+    )
+    assert (on >= off).all()
+    surely_more(on, off)
+
+
+@pytest.mark.parametrize("key", ["pocket_money_job", "leisure_job"])
+def test_stronger_selection_takes_more_of_those_selected(
+    live: Callable[..., AreaModel], bridged: Scenario, key: str
+) -> None:
+    found = []
+    for ratio in (0.5, 1.0, 3.0):
+        model = live(bridged.with_activity(key, selection_men=ratio, places=200), replicate=REPLICATES)
+        (course,) = (course for course in model.courses if course.plan.id == key)
+        rows = np.concatenate([rows for event, _, rows in course.events() if event == "enrolled"])
+        men = rows[model.population.sex[rows] == SEXES.index("men")]
+        block = model.stream.block
+        found.append(np.bincount(block[men], minlength=10) / np.bincount(block[rows], minlength=10))
+    for few, many in itertools.pairwise(found):
+        surely_more(many, few)
 
 
 def test_zero_effect_leaves_the_states_as_in_the_baseline(
@@ -171,6 +249,13 @@ UP = {
         "rate_adult_in_education_to_employed": True,
         "job_loss_months_1_3": False,
         "job_loss_months_13_on": False,
+        "job_loss_factor_men_danish": False,
+        "job_loss_factor_women_non_western": False,
+        "exit_factor_months_1_8": True,
+        "rate_insured_unemployed_to_employed": True,
+        "rate_adult_self_supporting_to_employed": True,
+        "activation_exit_factor": True,
+        "activation_lock_in": True,
     },
     "in_education": {
         "rate_youth_self_supporting_to_in_education": True,
@@ -189,17 +274,24 @@ UP = {
         "rate_activity_ready_to_other_benefit": True,
     },
     "basic_school": {"rate_out_of_basic_school": False},
+    "gone": {"death_25_50": True, "death_51_64": True},
+    "other_benefit": {"job_loss_share_insured_unemployed": True},
 }
-"""Whether more of a parameter means more people in a state."""
+"""Whether more of a parameter, or of all whose names begin so (one an age class), means more people in a state."""
 
 
 @pytest.mark.parametrize(("state", "id"), [(state, id) for state, ids in UP.items() for id in ids])
 def test_every_hazard_pulls_its_way(
     live: Callable[..., AreaModel], base: Scenario, parameters: ParameterSet, state: str, id: str
 ) -> None:
+    family = [name for name in parameters if name == id or name.startswith(f"{id}_1") or name.startswith(f"{id}_2")]
+    assert family
+    # A share that would be above one when doubled is tried from a lower base.
+    start = min(1.0, *(UNITS[parameters[name].unit].highest / parameters.value(name) / 2 for name in family))
+    assert start > 0.7
     low, usual, high = (
-        in_state(live, base, parameters.replace({id: parameters.value(id) * factor}), state)
-        for factor in (0.5, 1.0, 2.0)
+        in_state(live, base, parameters.replace({name: parameters.value(name) * factor for name in family}), state)
+        for factor in (start / 2, start, 2 * start)
     )
     if not UP[state][id]:
         low, high = high, low
@@ -212,7 +304,8 @@ def test_a_recession_never_means_more_jobs(
     live: Callable[..., AreaModel], base: Scenario, parameters: ParameterSet
 ) -> None:
     """Lower job finding and higher job loss together."""
-    finding = [id for id in parameters if id.startswith("rate_") and id.endswith(("_to_employed", "_to_no_benefit"))]
+    ways = ("_to_employed", "_to_no_benefit")
+    finding = [id for id in parameters if id.startswith("rate_") and (id.endswith(ways) or "_to_employed_" in id)]
     losing = [id for id in parameters if id.startswith("job_loss_months")]
     assert len(finding) >= 5
     assert len(losing) == 3
@@ -223,6 +316,43 @@ def test_a_recession_never_means_more_jobs(
         employed.append(in_state(live, base, parameters.replace({**harder, **faster}), "employed"))
     for good, bad in itertools.pairwise(employed):
         surely_more(good, bad)
+
+
+def test_demand_for_labour_means_jobs(live: Callable[..., AreaModel], base: Scenario, parameters: ParameterSet) -> None:
+    """Half and twice the unemployment of every year but the reference, and no answer to it."""
+    rates = [f"unemployment_rate_{year}" for year in YEARS if year != REFERENCE_YEAR]
+
+    def employed(changes: Mapping[str, float]) -> np.ndarray:
+        return in_state(live, base, parameters.replace(changes), "employed")
+
+    boom, usual, bust = (employed({id: parameters.value(id) * f for id in rates}) for f in (0.5, 1.0, 2.0))
+    surely_more(boom, usual)
+    surely_more(usual, bust)
+    assert (employed({"demand_elasticity": 0.0}) != usual).any()
+
+
+def test_more_moving_out_means_more_newcomers(
+    live: Callable[..., AreaModel], base: Scenario, parameters: ParameterSet
+) -> None:
+    def newcomers(changes: Mapping[str, float]) -> np.ndarray:
+        model = live(base, replicate=REPLICATES, parameters=parameters.replace(changes))
+        return np.bincount(model.stream.block, minlength=len(REPLICATES)) - base.residents
+
+    few, usual, many = (newcomers({"move_out_family_dwelling": share}) for share in (0.05, 0.104, 0.2))
+    surely_more(usual, few)
+    surely_more(many, usual)
+    surely_more(newcomers({"move_out_youth_dwelling": 0.8}), usual)
+
+
+def test_a_higher_share_in_activation_means_more_in_it(
+    live: Callable[..., AreaModel], base: Scenario, parameters: ParameterSet
+) -> None:
+    cards = ("activation_share_to_2013", "activation_share_2014_on")
+    few, usual, many = (
+        in_state(live, base, parameters.replace(dict.fromkeys(cards, share)), "activation") for share in (0.1, 0.3, 0.5)
+    )
+    surely_more(usual, few)
+    surely_more(many, usual)
 
 
 def test_more_side_jobs_start_and_fewer_end(

@@ -6,7 +6,8 @@ from pathlib import Path
 from sim.activities import catalogue
 from sim.measures import MEASURES
 from sim.parameters import GRADES, ParameterSet
-from sim.states import AGE_CLASSES, MOVES, PHASES, STATES
+from sim.states import AGE_CLASSES, MOVES, PHASE_CODE, PHASES, STATES
+from sim.transitions import duration_labels
 
 README = Path(__file__).parents[2] / "sim" / "README.md"
 
@@ -17,15 +18,18 @@ def _table(*rows):
 
 
 def _classes(phase):
-    starts = [1, *(cut + 1 for cut in phase.cuts)]
-    ends = [*(str(cut) for cut in phase.cuts), ""]
-    return ", ".join(f"{a}-{b}" if b else f"{a} on" for a, b in zip(starts, ends, strict=True)) if phase.cuts else "one"
+    labels = duration_labels(phase)
+    return ", ".join(label.replace("_on", " on").replace("_", "-") for label in labels) if phase.cuts else "one"
 
 
 def _hazard(move):
-    parts = [" / ".join(f"`{rate}`" for rate in move.rate)]
-    parts += [f"× `{move.share}`"] if move.share else []
-    parts += [f"× {move.calendar} (rest to {move.rest_to})"] if move.calendar else []
+    if not move.terms:
+        return "certain"
+    parts = [" × ".join(f"`{term}`" for term in move.terms)]
+    first = _classes(PHASES[PHASE_CODE[move.origin]]).split(", ")[0]
+    parts += [f"× `{move.early}` in months {first}"] if move.early else []
+    parts += [f"× {move.dated}"] if move.dated else []
+    parts += [f"(rest to {move.rest_to})"] if move.rest_to else []
     return " ".join(parts)
 
 

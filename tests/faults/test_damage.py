@@ -19,7 +19,7 @@ from sim import ensemble, results
 from sim.locale import LANGUAGES
 
 COMPARE = (
-    *("compare", "leisure_jobs", "--against", "baseline", "--replicates", "4"),
+    *("compare", "leisure_jobs", "--against", "baseline", "--no-sensitivity", "--replicates", "4"),
     *("-s", "population.residents=400", "-s", "horizon.months=24"),
 )
 NAMES = ("differences.csv", "outcomes.csv", "outcomes.parquet", "participants.parquet", "queues.csv")

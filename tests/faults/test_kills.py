@@ -18,7 +18,17 @@ import run
 ROOT = Path(run.__file__).parent
 REPLICATES = 10
 COMPARE = (
-    *("compare", "leisure_jobs", "--against", "baseline", "--seed", "5", "--replicates", str(REPLICATES)),
+    *(
+        "compare",
+        "leisure_jobs",
+        "--against",
+        "baseline",
+        "--no-sensitivity",
+        "--seed",
+        "5",
+        "--replicates",
+        str(REPLICATES),
+    ),
     *("-s", "population.residents=1000", "-s", "horizon.months=36", "--lang", "en"),
 )
 NAMES = ("differences.csv", "outcomes.csv", "outcomes.parquet", "participants.parquet", "queues.csv", "flows.csv")

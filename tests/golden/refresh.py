@@ -32,6 +32,10 @@ COLUMNS = {
     "phase": "u1",
     "since": "<i2",
     "cohort": "u1",
+    "education": "u1",
+    "dwelling": "<i4",
+    "occupant": "<u2",
+    "in_area": "?",
     "side_hours": "<f4",
     "paid_hours": "<f4",
 }

@@ -8,16 +8,18 @@ import pytest
 
 from sim import AreaModel, Scenario
 from sim.activities.base import EVENTS
+from sim.engine.ledger import KINDS
 from sim.scenario import month_number
+from sim.states import CODE
 
 REPLICATES = range(3)
 
 
 @pytest.fixture(scope="module")
 def busy() -> Scenario:
-    """Eight places from March 2012 to June 2013, in a horizon that goes on."""
+    """Eight places from March 2012 to June 2013 with a wide reach, in a horizon that goes on."""
     read = Scenario.read("leisure_jobs", ["population.residents=1600", "horizon.months=36"])
-    return read.with_activity("leisure_job", places=8, start="2012-03", end="2013-06")
+    return read.with_activity("leisure_job", places=8, reach_school=0.1, start="2012-03", end="2013-06")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def test_stocks_and_flows_of_the_queue_balance_every_month(busy: Scenario) -> No
         model.step()
         total: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(len(REPLICATES), dtype=int))
         for event, _, rows in course.events():
-            total[event] = total[event] + np.bincount(rows // busy.residents, minlength=len(REPLICATES))
+            total[event] = total[event] + np.bincount(model.stream.block[rows], minlength=len(REPLICATES))
         waiting = total["queued"] - total["enrolled"] - total["gave_up"] - total["left_queue"]
         ended = sum(total[event] for event in ("completed", "dropped_out", "left_target_group", "closed"))
         if not course.queue_months or course.queue_months[-1].month < month:
@@ -67,12 +69,52 @@ def test_stocks_and_flows_of_the_queue_balance_every_month(busy: Scenario) -> No
         np.testing.assert_array_equal(queue.waiting, waiting)
         np.testing.assert_array_equal(queue.enrolled, total["enrolled"] - ended)
         assert (queue.enrolled <= queue.places).all()
-        status = course.status.unserved.reshape(len(REPLICATES), -1).sum(axis=1)
+        status = np.bincount(model.stream.block[np.flatnonzero(course.status.unserved)], minlength=len(REPLICATES))
         np.testing.assert_array_equal(status, total["queued"] - total["enrolled"])
     flows = {name: sum(getattr(queue, name) for queue in course.queue_months) for name in QUEUE_FLOWS}
     for name, event in QUEUE_FLOWS.items():
         np.testing.assert_array_equal(flows[name], total[event])
     assert max(queue.enrolled.max() for queue in course.queue_months) == 8
+
+
+@pytest.mark.parametrize("ids", [("leisure_job", "pocket_money_job"), ("b_leisure", "a_pocket")], ids=" then ".join)
+def test_queues_balance_with_a_bridge_whatever_the_items_are_called(ids: tuple[str, str]) -> None:
+    """Who is handed over counts as referred and queued where they come, and nowhere twice; every month balances."""
+    base = Scenario.read("baseline", ["population.residents=1600", "horizon.months=36"])
+    leisure, pocket = ids
+    scenario = base.with_activity(leisure, activity="leisure_job", places=6, reach_school=0.0, end="2014-03")
+    scenario = scenario.with_activity(pocket, activity="pocket_money_job", places=20, bridge_probability=0.9)
+    model = AreaModel(scenario, replicate=REPLICATES)
+    for month in range(1, scenario.months + 1):
+        model.step()
+        for course in model.courses:
+            seen: dict[str, list[int]] = {event: [] for event in EVENTS}
+            for event, _, rows in course.events():
+                seen[event] += rows.tolist()
+            assert all(len(rows) == len(set(rows)) for rows in seen.values())
+            assert set(seen["referred"]) == set(seen["declined"]) | set(seen["queued"])
+            total = {
+                event: np.bincount(model.stream.block[np.array(rows, dtype=int)], minlength=len(REPLICATES))
+                for event, rows in seen.items()
+            }
+            waiting = total["queued"] - total["enrolled"] - total["gave_up"] - total["left_queue"]
+            ended = sum(total[event] for event in ("completed", "dropped_out", "left_target_group", "closed"))
+            if course.queue_months and course.queue_months[-1].month == month:
+                queue = course.queue_months[-1]
+                np.testing.assert_array_equal(queue.waiting, waiting)
+                np.testing.assert_array_equal(queue.enrolled, total["enrolled"] - ended)
+                assert (queue.enrolled <= queue.places).all()
+            for name, event in QUEUE_FLOWS.items():
+                flow = sum(getattr(queue, name) for queue in course.queue_months)
+                np.testing.assert_array_equal(flow, total[event])
+    (to,), (of,) = (
+        [{e: set().union(*(r.tolist() for n, _, r in c.events() if n == e)) for e in EVENTS}]
+        for c in sorted(model.courses, key=lambda course: course.plan.activity)
+    )
+    handed = to["referred"] & (of["completed"] | of["left_target_group"])
+    assert len(handed) > 20
+    assert handed & to["enrolled"]
+    assert handed & to["gave_up"]
 
 
 QUEUE_FLOWS = {
@@ -105,7 +147,7 @@ def test_ages_hold_to_the_month(model: AreaModel) -> None:
 
 
 def test_everybody_is_reached_in_the_month_they_come_of_age(live: Callable[..., AreaModel], busy: Scenario) -> None:
-    """With certain reach and no side jobs, pupils are referred in the month of their birthday, not a month before."""
+    """With certain reach, pupils are referred in the month of their birthday, not a month before."""
     sure = busy.with_activity("leisure_job", reach_school=20.0, take_up=0.0, start="2012-01", end="2014-12")
     for age in (13, 14):
         model = live(sure.with_activity("leisure_job", age_from=age))
@@ -113,8 +155,12 @@ def test_everybody_is_reached_in_the_month_they_come_of_age(live: Callable[..., 
         birthdays = 12 * age + model.population.birth.astype(int)
         turning = np.flatnonzero((birthdays > 0) & (birthdays <= busy.months))
         events = model.ledger.table()
-        jobs = set(events["row"][events["kind"] == 1]) | set(np.flatnonzero(model.population.side_hours > 0))
-        turning = [row for row in turning.tolist() if row not in jobs]
+        events = events[events["kind"] == KINDS.index("dwelling")]
+        here_since, here_until = np.zeros(len(birthdays)), np.full(len(birthdays), np.inf)
+        here_since[events["row"][events["after"] == 1]] = events["month"][events["after"] == 1]
+        here_until[events["row"][events["after"] == 0]] = events["month"][events["after"] == 0]
+        there = (here_since < birthdays) & (birthdays <= here_until)
+        turning = [row for row in turning.tolist() if there[row]]
         assert len(turning) >= 10
         assert [referred[row] for row in turning] == [birthdays[row] for row in turning]
         unreached = np.flatnonzero(birthdays > busy.months)
@@ -127,9 +173,13 @@ def test_participants_leave_when_they_grow_too_old(live: Callable[..., AreaModel
     model = live(narrow, replicate=REPLICATES)
     when = months_of(model)
     too_old = 16 * 12 + model.population.birth.astype(int)
-    assert len(when["left_target_group"]) >= 3
-    for row, month in when["left_target_group"].items():
-        assert month == too_old[row]
+    moved = model.ledger.table()
+    moved = moved[(moved["kind"] == KINDS.index("dwelling")) & (moved["after"] == 0)]
+    away = dict(zip(moved["row"].tolist(), (moved["month"] + 1).tolist(), strict=True))
+    left = when["left_target_group"]
+    assert sum(row not in away for row in left) >= 3
+    for row, month in left.items():
+        assert month == min(too_old[row], away.get(row, too_old[row]))
 
 
 def test_duration_and_patience_hold_to_the_month(model: AreaModel) -> None:
@@ -143,27 +193,31 @@ def test_duration_and_patience_hold_to_the_month(model: AreaModel) -> None:
         assert month - when["queued"][row] == values["patience_months"] + 1
 
 
-def test_those_who_have_waited_longest_come_first(model: AreaModel, busy: Scenario) -> None:
+def test_those_who_have_waited_longest_come_first(model: AreaModel) -> None:
     when = months_of(model)
     left = {**when["enrolled"], **when["gave_up"], **when["left_queue"]}
     compared = 0
     for row, month in when["enrolled"].items():
-        block = row // busy.residents
+        block = model.stream.block[row]
         for other, queued in when["queued"].items():
-            if other // busy.residents == block and queued < when["queued"][row] and left[other] > month:
+            if model.stream.block[other] == block and queued < when["queued"][row] and left[other] > month:
                 pytest.fail(f"{other} queued before {row} and was passed over")
             compared += 1
     assert compared > 100
 
 
-def test_people_with_a_side_job_are_not_referred(live: Callable[..., AreaModel], busy: Scenario) -> None:
-    model = AreaModel(busy.with_activity("leisure_job", reach_school=20.0, start="2012-01"))
-    held = set(np.flatnonzero(model.population.side_hours > 0).tolist())
+def test_a_side_job_keeps_nobody_out(busy: Scenario) -> None:
+    """Sure reach, everybody says yes, room for all: the target group is enrolled whole, with a side job or without."""
+    roomy = busy.with_activity("leisure_job", reach_school=20.0, take_up=1.0, places=1000, start="2012-01")
+    model = AreaModel(roomy)
+    people = model.population
+    age = 1 - people.birth.astype(int)
+    group = np.isin(people.state, [CODE["basic_school"], CODE["in_education"]]) & (age >= 13 * 12) & (age < 26 * 12)
+    held = people.side_hours > 0
     model.step()
-    assert len(held) > 3
-    referred = set(months_of(model)["referred"])
-    assert referred
-    assert not referred & held
+    assert set(months_of(model)["enrolled"]) == set(np.flatnonzero(group).tolist())
+    assert (group & held).sum() > 10
+    assert (group & ~held).sum() > 10
 
 
 def test_effects_last_while_enrolled_and_fade_with_their_half_life(busy: Scenario) -> None:
@@ -194,7 +248,7 @@ def test_effects_last_while_enrolled_and_fade_with_their_half_life(busy: Scenari
                 checked.add("after")
             else:
                 assert row in when["enrolled"]
-                assert (start, end) == (1.386, -0.4)
+                assert (start, end) == (lasting.activities[0].values["effect_start_during"], -0.4)
                 checked.add("during")
         assert all(model.month - ended[row] <= 20 for row in set(shifts.rows.tolist()) & set(ended))
     assert checked == {"during", "after"}

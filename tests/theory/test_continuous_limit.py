@@ -10,11 +10,14 @@ from scipy.linalg import expm
 
 from sim import ParameterSet
 from sim.chain import FIRST, N_EXPANDED, PHASE_OF, Chain
+from sim.parameters import WITHOUT_ACTIVATION
 from sim.scenario import month_number
-from sim.states import AGE_CLASSES, PHASE_CODE, PHASES
+from sim.states import AGE_CLASSES, ORIGINS, PHASE_CODE, PHASES, SEXES
 from sim.transitions import CELLS, FIRST_CELL, N_STRATA, Tables, hazards, probabilities
 
-AGE = 30 * 12
+AGE = np.array([30 * 12])
+STRATUM = ([age.key for age in AGE_CLASSES].index("25-50"), SEXES.index("men"), ORIGINS.index("non_western"))
+SEX, ORIGIN = np.array([STRATUM[1]]), np.array([STRATUM[2]])
 START = month_number("2011-12")
 
 
@@ -26,7 +29,13 @@ def test_competing_risks_are_the_closed_form(hazard: np.ndarray) -> None:
     generator[0, 1:] = hazard
     generator[0, 0] = -hazard.sum()
     exact = expm(generator)[0]
-    found = probabilities(hazard)
+    table = np.zeros((len(CELLS), len(PHASES)))
+    cell, code = FIRST_CELL[PHASE_CODE["employed"]], PHASE_CODE["employed"]
+    others = [to for to in range(len(PHASES)) if to != code][:5]
+    table[cell, others] = hazard
+    made = probabilities(table)
+    found = made[cell, others]
+    assert not np.delete(made, cell, axis=0).any()
     np.testing.assert_allclose(found, exact[1:], atol=1e-12)
     np.testing.assert_allclose(1 - found.sum(), np.exp(-hazard.sum()), atol=1e-12)
 
@@ -36,18 +45,24 @@ def test_tables_hold_the_probabilities_to_32_bits(parameters: ParameterSet) -> N
         tables = Tables.of(parameters, year)
         chance = np.diff(tables.cumulative.astype(float), axis=1, prepend=0) / 2**32
         wanted = probabilities(hazards(parameters, year))
-        strata = np.repeat(np.arange(len(AGE_CLASSES)), N_STRATA // len(AGE_CLASSES))
-        np.testing.assert_allclose(chance.reshape(N_STRATA, len(CELLS), len(PHASES)), wanted[strata], atol=2.0**-31)
+        assert wanted.shape[:3] == (len(AGE_CLASSES), len(SEXES), len(ORIGINS))
+        np.testing.assert_allclose(
+            chance.reshape(N_STRATA, len(CELLS), len(PHASES)),
+            wanted.reshape(N_STRATA, len(CELLS), len(PHASES)),
+            atol=2.0**-31,
+        )
 
 
 def homogeneous(parameters: ParameterSet, scale: float) -> ParameterSet:
-    """No calendar, no durations, all hazards times ``scale``."""
+    """No calendar, no durations, no usual activation, all hazards times ``scale``."""
     value = parameters.value
     scaled = {
         id: value(id) * scale
         for id in parameters
-        if id.startswith("rate_") and not id.startswith("rate_out_of_other_benefit")
+        if id.startswith(("rate_", "death_")) and not id.startswith("rate_out_of_other_benefit")
     }
+    scaled |= {**WITHOUT_ACTIVATION, "demand_elasticity": 0.0}
+    scaled["exit_factor_months_1_8"] = 1.0
     scaled |= {f"rate_out_of_other_benefit_months_{k}": 0.05 * scale for k in ("1_6", "7_on")}
     scaled |= {f"job_loss_months_{k}": 0.03 * scale for k in ("1_3", "4_12", "13_on")}
     return parameters.replace({**scaled, **{id: 1.0 for id in parameters if id.startswith("pension_multiplier")}})
@@ -63,9 +78,8 @@ def miss(parameters: ParameterSet, cuts: int) -> float:
     p = np.zeros((len(begins), N_EXPANDED))
     p[np.arange(len(begins)), FIRST[begins]] = 1
     for month in range(1, 6 * cuts + 1):
-        p = chain.step(p, month, AGE)
-    adult = [age.key for age in AGE_CLASSES].index("25-66")
-    rates = hazards(homogeneous(parameters, 6), 2012)[adult][FIRST_CELL]
+        p = chain.step(p, month, AGE, SEX, ORIGIN)
+    rates = hazards(homogeneous(parameters, 6), 2012)[STRATUM][FIRST_CELL]
     exact = expm(6 * (rates - np.diag(rates.sum(axis=1))))[begins]
     found = np.stack([np.bincount(PHASE_OF, weights=row, minlength=len(PHASES)) for row in p])
     return float(np.abs(found - exact).max())
@@ -86,9 +100,8 @@ def test_the_shipped_month_is_close_to_continuous_time(parameters: ParameterSet)
     p = np.zeros((1, N_EXPANDED))
     p[0, FIRST[PHASE_CODE["job_ready"]]] = 1
     for month in range(1, 37):
-        p = chain.step(p, month, AGE)
-    adult = [age.key for age in AGE_CLASSES].index("25-66")
-    rates = hazards(homogeneous(parameters, 1), 2012)[adult][FIRST_CELL]
+        p = chain.step(p, month, AGE, SEX, ORIGIN)
+    rates = hazards(homogeneous(parameters, 1), 2012)[STRATUM][FIRST_CELL]
     exact = expm(36 * (rates - np.diag(rates.sum(axis=1))))[PHASE_CODE["job_ready"]]
     off = np.abs(np.bincount(PHASE_OF, weights=p[0], minlength=len(PHASES)) - exact).max()
     print("miss of the shipped month after 36 months:", off)

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import chi2, norm
 
 from sim import AreaModel, ParameterSet, Scenario
-from sim.states import CODE
+from sim.states import CODE, SEXES
 
 HAZARD = 0.15
 LONGEST = 30
@@ -37,15 +37,17 @@ def test_spells_are_geometric(parameters: ParameterSet, live: Callable[..., Area
     """Job-ready and self-supporting residents take turns, each with a constant hazard."""
     moving = {
         "rate_job_ready_to_no_benefit": HAZARD,
-        "no_benefit_share_self_supporting": 1.0,
+        **{f"no_benefit_share_self_supporting_{sex}": 1.0 for sex in SEXES},
+        "exit_factor_months_1_8": 1.0,
         "rate_self_supporting_to_job_ready": 2 * HAZARD,
     }
     still = {
         id: 0.0
         for id in parameters
-        if id.startswith(("rate_", "job_loss_months", "no_benefit_share")) and id not in moving
+        if id.startswith(("rate_", "job_loss_months", "no_benefit_share", "death_")) and id not in moving
     }
-    scenario = Scenario.read("cash_benefit_cohorts_2011", ["population.residents=6000"])
+    off = "economy.usual_activation=false"
+    scenario = Scenario.read("cash_benefit_cohorts_2011", ["population.residents=6000", off])
     model = live(scenario, parameters=parameters.replace({**still, **moving}))
     at_risk, exits = exits_by_duration(model, state)
     chance = -np.expm1(-(HAZARD if state == "job_ready" else 2 * HAZARD))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration import Targets, fit_core_rates, fit_side_job_starts
+from calibration import Fit, Targets, fit_core_rates, fit_side_job_starts
 from calibration.calibrate import (
     CORE_RATES,
     SIDE_JOB_STARTS,
@@ -16,14 +16,21 @@ from calibration.calibrate import (
     _share,
     _write,
     cohort_shares,
+    cohort_weights,
+    employment,
+    fit_activation,
+    fit_employment,
+    implied_change,
     leisure_job_shares,
     main,
 )
 from calibration.targets import CONTROL_PATH, control_path
 from sim import AreaModel, ParameterSet, Scenario
-from sim.measures import BENEFIT_GROUPS
+from sim.measures import BENEFIT_GROUPS, counted_as
+from sim.population import REFERENCE
+from sim.recipe import recipe
 from sim.sources import PARAMETER_SETS, rows
-from sim.states import CODE
+from sim.states import ORIGINS, PHASES, SEXES
 
 
 @pytest.mark.parametrize("start", [0.6, 1.0, 1.5])
@@ -59,7 +66,7 @@ def test_the_fit_is_close_to_the_published_shares(parameters: ParameterSet) -> N
 def test_the_fit_finds_known_rates_again(parameters: ParameterSet) -> None:
     luck = np.random.default_rng(1)
     truth = {id: parameters.value(id) * np.exp(luck.normal(0, 0.3)) for id in CORE_RATES}
-    joint = cohort_shares(parameters.replace(truth))
+    joint = cohort_shares(parameters.replace(truth), cohort_weights(parameters))
     targets = Targets.read()
     made = tuple(replace(t, published=_share(joint, t)) for t in targets.fit)
     found = fit_core_rates(parameters, Targets(made, targets.shown))
@@ -68,21 +75,21 @@ def test_the_fit_finds_known_rates_again(parameters: ParameterSet) -> None:
 
 
 def test_joint_shares_are_distributions_and_agree_with_the_agents(parameters: ParameterSet) -> None:
-    joint = cohort_shares(parameters)
+    joint = cohort_shares(parameters, cohort_weights(parameters))
     assert joint.shape == (2, 4, 4)
     np.testing.assert_allclose(joint.sum(axis=(1, 2)), 1, rtol=1e-12)
     model = AreaModel(Scenario.read("cash_benefit_cohorts_2011"), replicate=range(20))
-    group = np.full(len(CODE), -1)
+    group = np.full(len(PHASES), -1)
     for code, states in enumerate(BENEFIT_GROUPS.values()):
-        group[[CODE[s] for s in states]] = code
+        group[counted_as(states)] = code
     people = model.population
     at = {}
     for month in range(1, 61):
         model.step()
         if month in (24, 60):
-            at[month] = group[people.state]
+            at[month] = group[people.phase]
     for cohort in (0, 1):
-        mine = people.cohort == cohort
+        mine = (people.cohort == cohort) & (at[24] >= 0) & (at[60] >= 0)
         counts = np.zeros((4, 4))
         np.add.at(counts, (at[24][mine], at[60][mine]), 1)
         expected = mine.sum() * joint[cohort]
@@ -93,7 +100,7 @@ def test_joint_shares_are_distributions_and_agree_with_the_agents(parameters: Pa
 def test_errors_are_those_of_sampling_and_rounding(parameters: ParameterSet) -> None:
     """The covariance of the shares against simulated registers of the published sizes, each rounded as printed."""
     targets = Targets.read().fit
-    joint = cohort_shares(parameters)
+    joint = cohort_shares(parameters, cohort_weights(parameters))
     luck = np.random.default_rng(2)
     groups = list(BENEFIT_GROUPS)
     samples = []
@@ -109,6 +116,23 @@ def test_errors_are_those_of_sampling_and_rounding(parameters: ParameterSet) -> 
     np.testing.assert_allclose(found / scale, wanted / scale, atol=0.08)
 
 
+def test_the_constant_of_activation_is_a_fresh_fit(parameters: ParameterSet) -> None:
+    factor, left = fit_activation(parameters.replace({"activation_exit_factor": 1.1}))
+    assert factor == pytest.approx(parameters.value("activation_exit_factor"), rel=1e-5)
+    assert left < 0.003
+
+
+def test_factors_on_job_loss_are_a_fresh_fit_and_give_the_change_of_employment(parameters: ParameterSet) -> None:
+    ids = {(sex, origin): f"job_loss_factor_{sex}_{origin}" for sex, origin in implied_change()}
+    found = fit_employment(parameters.replace(dict.fromkeys(ids.values(), 1.2)))
+    for id in ids.values():
+        assert found.values[id] == pytest.approx(parameters.value(id), rel=1e-3), id
+    first, last = employment(parameters, recipe("area", parameters).first(REFERENCE), 60)
+    for (sex, origin), change in implied_change().items():
+        cell = (SEXES.index(sex), ORIGINS.index(origin))
+        assert last[cell] - first[cell] == pytest.approx(change, abs=2e-4), (sex, origin)
+
+
 def test_side_job_shares_are_means_of_the_path_over_the_ages(parameters: ParameterSet) -> None:
     means, shares = control_path()
     assert [round(b - a, 9) for a, b in itertools.pairwise(means)] == [1.0] * 4
@@ -121,17 +145,19 @@ def test_side_job_shares_are_means_of_the_path_over_the_ages(parameters: Paramet
 
 
 def test_write_renews_values_and_ranges_and_nothing_else(parameters: ParameterSet, tmp_path: Path) -> None:
-    path = tmp_path / "history.yaml"
-    shutil.copy(PARAMETER_SETS / "history.yaml", path)
-    shutil.copy(PARAMETER_SETS / "common.yaml", tmp_path / "common.yaml")
+    """A set is read once while a program runs, so each reading has a folder of its own."""
     fit = fit_core_rates(parameters)
-    _write([fit], path)
-    again = ParameterSet.read("history", tmp_path)
+
+    def written(folder: str, values: Fit) -> ParameterSet:
+        shutil.copytree(PARAMETER_SETS, tmp_path / folder)
+        _write([values], tmp_path / folder / "history.yaml")
+        return ParameterSet.read("history", tmp_path / folder)
+
+    again = written("same", fit)
     for id, card in parameters.items():
         # Written with eight digits; the fit itself is repeatable to more.
         assert (again.value(id), *again[id].range) == pytest.approx((card.value, *card.range), rel=1e-7), id
-    _write([replace(fit, values={id: 2 * value for id, value in fit.values.items()})], path)
-    doubled = ParameterSet.read("history", tmp_path)
+    doubled = written("doubled", replace(fit, values={id: 2 * value for id, value in fit.values.items()}))
     for id in parameters:
         factor = 2 if id in CORE_RATES else 1
         assert doubled.value(id) == pytest.approx(factor * parameters.value(id), rel=1e-7)

@@ -9,15 +9,16 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import run
-from sim import Result, Scenario, comparison, ensemble
+from sim import Result, Scenario, comparison, ensemble, sensitivity
 from sim.activities import catalogue
 from sim.comparison import headlines
 from sim.locale import LANGUAGES
@@ -47,6 +48,14 @@ COSTS = "scenario activity draw replicate year payer item amount_dkk price_year"
 ASSUMPTIONS = "id label_da label_en value unit low high grade source date note_da note_en used_by"
 OBSERVED = "target published low high simulated sim_low sim_high se scenario reading label_da label_en inside"
 FLOWS = "scenario cohort month_0 month_1 month_2 group_0 group_1 group_2 persons"
+POPULATION = "target published made expected_error"
+PYRAMID = "age_group sex origin persons"
+AREA_CHANGE = "scenario draw replicate month measure total stayers leavers newcomers"
+LEFT_OUT = "target reason_da reason_en"
+SENSITIVITY = (
+    "parameter scenario label_da label_en unit value low high measure month estimate interval_low interval_high "
+    "shift_low shift_high se share_of_interval replicates"
+)
 TABLES = {
     "outcomes.parquet": OUTCOMES,
     "outcomes.csv": SUMMARY,
@@ -57,7 +66,13 @@ TABLES = {
     "assumptions.csv": ASSUMPTIONS,
     "observed.csv": OBSERVED,
     "flows.csv": FLOWS,
+    "area_change.csv": AREA_CHANGE,
+    "population.csv": POPULATION,
+    "population_left_out.csv": LEFT_OUT,
+    "pyramid.csv": PYRAMID,
+    "sensitivity.csv": SENSITIVITY,
 }
+OF_COMPARISONS = {"differences.csv", "sensitivity.csv"}
 """The columns other people's scripts rely on, in order."""
 OTHERS = {"manifest.json", "pairing.json", "report.html", "figures"}
 
@@ -100,6 +115,15 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
         return said
 
     return call
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_assumptions() -> Iterator[None]:
+    """Try a handful of the assumed numbers, so that a comparison takes a second."""
+    every = sensitivity.assumed_numbers
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sensitivity, "assumed_numbers", lambda scenarios: [*every(scenarios)[-4:], every(scenarios)[0]])
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +296,7 @@ def test_show_diff_writes_what_is_absent_as_a_dash_and_whole_numbers_whole(cli: 
     for lang in LANGUAGES:
         said = cli("show", "leisure_jobs", "--diff", "baseline", "--lang", lang).out
         assert re.search(r"^activities\[leisure_job\].duration_months +9 +–$", said, re.MULTILINE)
-        assert re.search(r"^activities\[leisure_job\].take_up +0.6 +–$", said, re.MULTILINE)
+        assert re.search(r"^activities\[leisure_job\].take_up +0[,.]1 +–$", said, re.MULTILINE)
         assert not re.search(r"\b(nan|None)\b", said)
     rows = json.loads(cli("show", "leisure_jobs", "--diff", "baseline", "--json").out)
     assert {row["baseline"] for row in rows if row["key"].startswith("activities")} == {None}
@@ -322,7 +346,7 @@ def test_the_manifest_says_how_to_make_the_result_again(compared: tuple[Path, Sa
 def test_the_command_line_gives_the_numbers_of_the_library(compared: tuple[Path, Said]):
     folder, said = compared
     base, jobs = (Scenario.read(id, SHARED) for id in ("baseline", "leisure_jobs"))
-    library = ensemble.compare(jobs, base, replicates=3, seed=7)
+    library = ensemble.compare(jobs, base, replicates=3, seed=7, sensitivity=True)
     for name, table in library.tables.items():
         path = folder / FILES[name]
         if path.suffix == ".parquet":
@@ -338,6 +362,37 @@ def test_the_command_line_gives_the_numbers_of_the_library(compared: tuple[Path,
     assert len(printed["differences"]) == len(rows) == len(MEASURES)
     for mine, row in zip(printed["differences"], rows.to_dict("records"), strict=True):
         assert mine == {key: None if value != value else value for key, value in row.items()}
+
+
+def test_assumptions_are_tried_unless_told_otherwise(compared: tuple[Path, Said], cli: Call):
+    folder, said = compared
+    tried = pd.read_csv(folder / "sensitivity.csv")
+    assert len(tried) == 5
+    assert "Trying assumptions" in said.err
+    said = cli("compare", "leisure_jobs", "--against", "baseline", *SMALL, "--no-sensitivity", "--out", "quick")
+    assert "Prøver" not in said.err
+    assert not Path("quick", "sensitivity.csv").exists()
+    assert 'id="sensitivity"' in (folder / "report.html").read_text(encoding="utf-8")
+    assert 'id="sensitivity"' not in Path("quick", "report.html").read_text(encoding="utf-8")
+
+
+def test_a_comparison_interrupted_among_the_assumptions_is_resumed(
+    cli: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    command = ("compare", "leisure_jobs", "--against", "baseline", *SMALL)
+    cli(*command, "--out", "whole")
+
+    def pressed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sensitivity.Trial, "moved", pressed)
+        cli(*command, "--out", "part", code=130)
+    assert not (tmp_path / "part" / "sensitivity.csv").exists()
+    monkeypatch.setattr(ensemble, "run_shard", None)
+    cli("resume", "part")
+    for name in TABLES:
+        assert (tmp_path / "part" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
 
 def test_tables_for_people_are_in_the_language_and_say_what_they_rest_on(cli: Call):
@@ -366,7 +421,8 @@ def test_tables_for_people_are_in_the_language_and_say_what_they_rest_on(cli: Ca
 def test_the_difference_stands_with_its_computing_error(cli: Call, tmp_path: Path):
     said = cli("compare", "leisure_jobs", "--against", "baseline", *SMALL, "--out", "mine", "--lang", "en").out
     table = pd.read_csv(tmp_path / "mine" / "differences.csv")
-    row = table[(table["measure"] == "leisure_job_26h") & (table["group_by"] == "all")].iloc[-1]
+    mine = (table["view"] == "individual") & (table["measure"] == "leisure_job_26h") & (table["group_by"] == "all")
+    row = table[mine].iloc[-1]
     students_t = 4.302653
     assert f"{100 * row['estimate']:+.2f} ± {100 * students_t * row['se']:.2f} " in said
     assert "95 %, t distribution" in said
@@ -402,7 +458,13 @@ def test_each_compared_scenario_has_its_own_heads_places_and_touched_residents(c
     assert [line.split(":")[0] for line in lines] == ["leisure_job i leisure_jobs", "leisure_job i more", "late i more"]
     assert [idle in line for line in lines] == [True, True, False]
     assert "ingen pladser" in lines[2]
-    assert re.search(r"gennemsnit \d+ \(leisure_jobs\) og \d+ \(more\) af 500 beboere .* i alle 6 par\)", said)
+    pairs = json.loads((tmp_path / "results" / "leisure_jobs-01" / "pairing.json").read_text(encoding="utf-8"))["pairs"]
+    touched = {id: np.mean([p["touched"] for p in pairs if p["scenario"] == id]) for id in ("leisure_jobs", "more")}
+    people = np.mean([pair["touched"] + pair["untouched"] for pair in pairs])
+    assert people > 500, "newcomers are people of the pair too"
+    counts = f"{touched['leisure_jobs']:.0f} (leisure_jobs) og {touched['more']:.0f} (more) af de {people:.0f}, der har"
+    assert f" i gennemsnit {counts} boet i området, berørt" in said
+    assert " i alle 6 par)" in said
 
 
 def test_run_prints_and_writes_one_scenario(cli: Call, tmp_path: Path):
@@ -411,7 +473,7 @@ def test_run_prints_and_writes_one_scenario(cli: Call, tmp_path: Path):
     expected = library.table("summary", group_by="all").to_dict("records")
     assert printed["summary"] == [{k: None if v != v else v for k, v in row.items()} for row in expected]
     names = {path.name for path in (tmp_path / "one").iterdir()}
-    assert names == {*TABLES, "manifest.json", "report.html"} - {"differences.csv"}
+    assert names == {*TABLES, "manifest.json", "report.html"} - OF_COMPARISONS
     words = {lang: cli("run", "baseline", *SMALL, "--lang", lang).out for lang in LANGUAGES}
     assert "gennemsnit af 3 gentagelser (500 beboere)" in words["da"]
     assert "mean of 3 replicates (500 residents)" in words["en"]
@@ -485,7 +547,7 @@ def test_force_replaces_a_result_and_keeps_what_is_not_ours(cli: Call, tmp_path:
         "report.html",
         "notes.txt",
         "figures",
-        *set(TABLES) - {"differences.csv"},
+        *set(TABLES) - OF_COMPARISONS,
     }
     assert {path.name for path in figures.iterdir()} == set(foreign)
     assert (place / "notes.txt").read_text(encoding="utf-8") == "mine"
@@ -505,9 +567,14 @@ def test_zero_places_make_no_difference_except_people_never_served(cli: Call, tm
     unserved = table["measure"] == "never_served"
     same = table[~unserved]
     assert set(same["measure"]) == set(MEASURES) - {"never_served"}
-    assert (same[["estimate", "se", "low", "high"]] == 0).all(axis=None)
+    assert (same["estimate"] == 0).all()
+    # A group that only one of the replicates holds has no spread.
+    spread = same[["se", "low", "high"]]
+    assert ((spread == 0).all(axis=1) | (spread.isna().all(axis=1) & (same["replicates"] == 1))).all()
+    assert (same["replicates"] > 1).mean() > 0.99
     assert (same["p_above_zero"] == 0.5).all()
     ends = table[unserved & (table["group_by"] == "all") & (table["month"] == "2014-12")]
+    ends = ends[ends["view"] == "individual"]
     assert ends["estimate"].item() > 0
     manifest = json.loads((tmp_path / "none" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["overrides"] == {"compared": [*SHARED, NO_PLACES], "base": list(SHARED)}
@@ -569,8 +636,8 @@ USAGE = {
         "invalid value for --seed; write a whole number. See --help.",
     ),
     ("compar",): (
-        "ukendt kommando compar. Kommandoer: list, check, schema, show, run, compare, resume.",
-        "unknown command compar. Commands: list, check, schema, show, run, compare, resume.",
+        "ukendt kommando compar. Kommandoer: list, check, schema, show, run, compare, resume, evaluate.",
+        "unknown command compar. Commands: list, check, schema, show, run, compare, resume, evaluate.",
     ),
     ("list", "states", "measures"): (
         "for mange ord: measures. Se --help.",
@@ -627,7 +694,9 @@ def test_an_unknown_language_is_refused(cli: Call):
 
 
 def test_a_broken_pairing_is_our_fault(cli: Call, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(comparison, "touched_rows", lambda base, other: base.model.population.touched)
+    monkeypatch.setattr(
+        comparison, "touched_people", lambda base, other, shared: np.zeros(len(shared.both), dtype=bool)
+    )
     said = cli("compare", "leisure_jobs", "--against", "baseline", *SMALL, "--lang", "en", code=1)
     assert "FAULT IN THE PROGRAM" in said.err
     assert "exactly the same lives" not in said.out
@@ -707,7 +776,8 @@ def test_a_process_ends_with_the_exit_code_and_plain_words(tmp_path: Path):
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr == (
         "bazeline: filen findes ikke; medfølgende scenarier: "
-        "baseline.yaml, cash_benefit_cohorts_2011.yaml, leisure_jobs.yaml. Mente du baseline.yaml?\n"
+        "baseline.yaml, cash_benefit_cohorts_2011.yaml, leisure_jobs.yaml, pocket_money_jobs.yaml, "
+        "pocket_money_then_leisure_jobs.yaml. Mente du baseline.yaml?\n"
     )
 
 
@@ -725,6 +795,7 @@ def test_help_is_in_the_language(tmp_path: Path, lang: str):
         assert re.search(rf"^  {command} ", page, re.MULTILINE)
     about = process(tmp_path, "compare", "--help", JOBVEJE_LANG=lang).stdout
     expected = {"against", "set", "out", "force", "replicates", "draws", "workers", "seed", "lang", "json", "help"}
+    expected |= {"sensitivity", "no", "people"}
     assert set(re.findall(r"--([a-z]+)", about)) == expected
     assert not any(word in about for word in other)
 

@@ -6,34 +6,63 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.engine import kernels, months
-from sim.engine.months import COMPILE_FROM, Events, MonthPass, choose
+from sim.engine import kernels
+from sim.engine.months import COMPILE_FROM, Events, MonthPass, Risks, choose
 from sim.engine.streams import Stream, moment_key, threshold
 
 SOURCE = Path(kernels.__file__)
 
 
-def one_month(engine: str, residents: int, seed: int, month: int) -> Events:
+class Drawn(NamedTuple):
+    """A month's tables and everybody's place in them, as one generator makes them."""
+
+    row: np.ndarray
+    until: np.ndarray
+    side_row: np.ndarray
+    out_row: np.ndarray
+    chances: np.ndarray
+    side_chances: np.ndarray
+    out_chances: np.ndarray
+
+
+def tables(residents: int, seed: int, month: int) -> Drawn:
     luck = np.random.default_rng(seed)
-    chances, side_chances = luck.random(50) ** 4, luck.random(21) ** 2
-    chances[0], chances[1], side_chances[0] = 0.0, 1.0, 0.0
-    return MonthPass(engine, residents)(
-        Stream(seed, range(1), residents).keys,
+    chances, side_chances, out_chances = luck.random(50) ** 4, luck.random(25) ** 2, luck.random(43) ** 2
+    chances[0], chances[1], side_chances[0], out_chances[0] = 0.0, 1.0, 0.0, 0.0
+    rare = [(luck.random(residents) < 0.3).astype(np.uint8) for _ in range(2)]
+    return Drawn(
         luck.integers(0, 50, residents).astype(np.uint16),
         luck.integers(month, month + 3, residents).astype(np.int16),
-        luck.integers(0, 21, residents).astype(np.uint8) * (luck.random(residents) < 0.3).astype(np.uint8),
-        threshold(chances),
-        threshold(side_chances),
+        luck.integers(0, 25, residents).astype(np.uint8) * rare[0],
+        luck.integers(0, 43, residents).astype(np.uint8) * rare[1],
+        chances,
+        side_chances,
+        out_chances,
+    )
+
+
+def risks(residents: int, seed: int, month: int) -> Risks:
+    drawn = tables(residents, seed, month)
+    return Risks(
+        Stream(seed, range(1), residents).keys,
+        *drawn[:4],
+        *(threshold(chances) for chances in drawn[4:]),
         moment_key("move", month),
         moment_key("side job", month),
+        moment_key("move out", month),
         month,
     )
+
+
+def one_month(engine: str, residents: int, seed: int, month: int) -> Events:
+    return MonthPass(engine)(risks(residents, seed, month))
 
 
 @settings(deadline=None, max_examples=40)
@@ -52,38 +81,55 @@ def test_a_month_against_the_definition() -> None:
     """Everybody with chance one moves, nobody with chance nought; the rest by their own draw."""
     residents, month = 3000, 12
     events = one_month("numpy", residents, 5, month)
-    luck = np.random.default_rng(5)
-    chances, side_chances = luck.random(50) ** 4, luck.random(21) ** 2
-    chances[0], chances[1], side_chances[0] = 0.0, 1.0, 0.0
-    row = luck.integers(0, 50, residents)
-    until = luck.integers(month, month + 3, residents)
-    side_row = luck.integers(0, 21, residents) * (luck.random(residents) < 0.3)
+    drawn = tables(residents, 5, month)
     stream = Stream(5, range(1), residents)
-    u = stream.draw("move", month, np.arange(residents))
-    v = stream.draw("side job", month, np.arange(residents))
-    assert events.moved.tolist() == np.flatnonzero(u < chances[row]).tolist()
-    assert events.side.tolist() == np.flatnonzero(v < side_chances[side_row]).tolist()
-    assert events.due.tolist() == np.flatnonzero(until == month + 1).tolist()
+    u, v, w = (stream.draw(name, month, np.arange(residents)) for name in ("move", "side job", "move out"))
+    assert events.moved.tolist() == np.flatnonzero(u < drawn.chances[drawn.row]).tolist()
+    assert events.side.tolist() == np.flatnonzero(v < drawn.side_chances[drawn.side_row]).tolist()
+    assert events.out.tolist() == np.flatnonzero(w < drawn.out_chances[drawn.out_row]).tolist()
+    assert events.due.tolist() == np.flatnonzero(drawn.until == month + 1).tolist()
     assert (events.moved_bits == np.floor(u[events.moved] * 2**32)).all()
-    assert len(events.moved) > 100
-    assert len(events.side) > 100
+    assert min(len(events.moved), len(events.side), len(events.out)) > 100
+
+
+def even(keys: np.ndarray, chance: float, month: int) -> Risks:
+    """Return a month in which everybody moves with the same chance and nothing else happens."""
+    none = np.zeros(len(keys), dtype=np.uint8)
+    never = threshold(np.array([0.0]))
+    return Risks(
+        keys,
+        none.astype(np.uint16),
+        np.full(len(keys), 9, np.int16),
+        none,
+        none,
+        threshold(np.array([chance])),
+        never,
+        never,
+        *(moment_key(name, month) for name in ("move", "side job", "move out")),
+        month,
+    )
 
 
 def test_events_do_not_share_the_buffers_of_the_next_month() -> None:
-    run = MonthPass("numba", 100)
-    keys, none = Stream(1, range(1), 100).keys, np.zeros(100, dtype=np.uint8)
-    rest = (
-        none.astype(np.uint16),
-        np.full(100, 9, np.int16),
-        none,
-        threshold(np.array([0.5])),
-        threshold(np.array([0.0])),
-    )
-    first = run(keys, *rest, moment_key("move", 1), moment_key("side job", 1), 1)
+    run = MonthPass("numba")
+    keys = Stream(1, range(1), 100).keys
+    first = run(even(keys, 0.5, 1))
     before = first.moved.copy()
-    second = run(keys, *rest, moment_key("move", 2), moment_key("side job", 2), 2)
+    second = run(even(keys, 0.5, 2))
     assert second.moved.tolist() != before.tolist()
     np.testing.assert_array_equal(first.moved, before)
+
+
+def test_buffers_grow_with_the_residents() -> None:
+    """Newcomers make every month longer than the last; each engine draws all of them, early rows as before."""
+    runs = {engine: MonthPass(engine) for engine in ("numpy", "numba")}
+    keys = Stream(1, range(1), 5000).keys
+    for residents in (0, 10, 11, 100, 5000, 40):
+        found = [run(even(keys[:residents], 0.5, 1)) for run in runs.values()]
+        np.testing.assert_array_equal(found[0].moved, found[1].moved)
+        np.testing.assert_array_equal(found[0].moved_bits, found[1].moved_bits)
+        everybody = runs["numpy"](even(keys, 0.5, 1)).moved
+        np.testing.assert_array_equal(found[0].moved, everybody[everybody < residents])
 
 
 def test_auto_compiles_only_where_it_pays() -> None:
@@ -121,15 +167,11 @@ def load_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str,
 
 
 def run_with(module: ModuleType) -> Events:
-    original = months.MonthPass("numba", 500)
+    original = MonthPass("numba")
     patched = sys.modules["sim.engine.kernels"]
     sys.modules["sim.engine.kernels"] = module
     try:
-        keys, none = Stream(1, range(1), 500).keys, np.zeros(500, dtype=np.uint8)
-        chance = threshold(np.array([0.4]))
-        return original(
-            keys, none.astype(np.uint16), np.full(500, 9, np.int16), none, chance, chance, np.uint64(3), np.uint64(4), 1
-        )
+        return original(even(Stream(1, range(1), 500).keys, 0.4, 1))
     finally:
         sys.modules["sim.engine.kernels"] = patched
 

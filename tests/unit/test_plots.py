@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -17,10 +18,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
-from sim import plots
+from sim import marginals, plots
 from sim.errors import ResultError
-from sim.locale import LANGUAGES, month_name, number, percent, text
+from sim.headline import headline_measures
+from sim.locale import LANGUAGES, messages, month_name, number, percent, text
 from sim.measures import BENEFIT_GROUPS, GROUPINGS
+from sim.parameters import ParameterSet
+from sim.results import PLOTS
+from sim.sources import published_interval
+from sim.states import ORIGINS, SEXES
 
 TITLES = {
     "base": "Grundforløb",
@@ -115,6 +121,50 @@ def queues() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
+def moving_queues() -> pd.DataFrame:
+    """The queues with flows that add up to 120 and 240 referred in the two replicates."""
+    flows = {"referred": 2, "declined": 1, "started": 1, "completed": 0}
+    frame = queues()
+    return frame.assign(**{step: flow * (1 + frame["replicate"]) for step, flow in flows.items()})
+
+
+def pyramid() -> pd.DataFrame:
+    rows = [
+        (f"{age}-{age + 4}" if age < 95 else "95+", sex, origin, persons if age < 80 else 0.0)
+        for age in range(0, 100, 5)
+        for sex in SEXES
+        for origin, persons in zip(ORIGINS, (400.0, 20.0, 580.0), strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["age_group", "sex", "origin", "persons"])
+
+
+def population() -> pd.DataFrame:
+    found = marginals.check("area", ParameterSet.read("history"), 2419)
+    return pd.concat([found, found.iloc[:1].assign(target="not_in_the_book", made=0.99)], ignore_index=True)
+
+
+def sensitivity(scenarios: tuple[str, ...] = ("jobs",)) -> pd.DataFrame:
+    """Twenty numbers, each moving the headline less than the one before; half of them by more than a tenth."""
+    rows = [
+        {"parameter": f"leisure_job.p{i}" if i % 2 else f"p{i}", "scenario": scenario, "value": 1.386, "low": 0.0005}
+        | {"label_da": "et tal med et langt navn " * (1 + i % 3), "label_en": f"number {i}", "high": 1200.0}
+        | {"measure": "leisure_job_26h", "month": "2016-12", "interval_low": 0.02, "interval_high": 0.12}
+        | {"shift_low": -0.02 + 0.001 * i, "shift_high": 0.001, "share_of_interval": 0.2 - 0.01 * i}
+        for scenario in scenarios
+        for i in range(20)
+    ]
+    return pd.DataFrame(rows)
+
+
+CONTROL, TREATED = (0.038, 0.1, 0.211, 0.308, 0.488), (0.024, 0.094, 0.232, 0.55, 0.682)
+
+
+def study(replicates: int = 3) -> pd.DataFrame:
+    spread = np.linspace(0, 0.02, replicates)[:, None]
+    simulated = {"control": np.array(CONTROL) + spread, "treated": np.array(TREATED) + spread}
+    return plots.study_data(simulated, {"control": CONTROL, "treated": TREATED}, 289)
+
+
 FOUR = {
     "employed": (0.02, 0.003),
     "neet": (-0.01, 0.004),
@@ -148,6 +198,11 @@ def drawings(lang: str) -> dict[str, Figure]:
         "observed, both readings": plots.observed_figure(plots.observed_data(two_readings(0.001)), lang),
         "observed, unjudged": plots.observed_figure(plots.observed_data(two_readings(0.02)), lang),
         "queues": plots.queues_figure(plots.queues_data(queues()), lang, TITLES, LABELS),
+        "funnel": plots.funnel_figure(plots.funnel_data(moving_queues()), lang, TITLES, LABELS),
+        "pyramid": plots.pyramid_figure(plots.pyramid_data(pyramid()), lang),
+        "population": plots.population_figure(plots.population_data(population()), lang),
+        "sensitivity": plots.sensitivity_figure(plots.sensitivity_data(sensitivity(("jobs", "more"))), lang, TITLES),
+        "study": plots.study_figure(study(), lang),
     }
 
 
@@ -304,13 +359,13 @@ def test_headline_measures_are_the_clearest_and_keep_the_leisure_job() -> None:
         "in_education": (0.01, 0.001),
     }
     ends |= {"no_benefit": (0.0, 0.0), "leisure_job_26h": (0.001, 0.01), "never_served": (30.0, 0.1)}
-    assert plots.headline_measures(differences(ends)) == [
+    assert headline_measures(differences(ends)) == [
         "neet",
         "in_education",
         "employed",
         "leisure_job_26h",
     ]
-    assert plots.headline_measures(differences({"employed": (0.01, 0.0), "neet": (0.01, 0.001)})) == [
+    assert headline_measures(differences({"employed": (0.01, 0.0), "neet": (0.01, 0.001)})) == [
         "employed",
         "neet",
     ]
@@ -403,6 +458,109 @@ def test_queue_words_say_stocks_at_the_end_and_the_longest_queue(lang: str) -> N
     assert said.count(number(1.0, lang, 1)) == 2
 
 
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_funnel_counts_persons_a_replicate_and_those_who_say_yes(lang: str) -> None:
+    data = plots.funnel_data(moving_queues())
+    mine = data[data["scenario"] == "jobs"].set_index("step")
+    assert list(mine.index) == list(plots.FUNNEL)
+    assert mine["mean"].to_dict() == {"referred": 180, "accepted": 90, "started": 90, "completed": 0}
+    assert mine.loc["referred", ["low", "high"]].tolist() == pytest.approx([123, 237])
+    said = plots.funnel_alt(data, lang, TITLES, LABELS)
+    assert said.count(f"{number(180, lang, 1)} {text('report.funnel_referred', lang)}") == 2
+    one = plots.funnel_data(moving_queues().query("replicate == 0"))
+    assert one[["low", "high"]].isna().all(axis=None)
+    plots.funnel_figure(one, lang, TITLES, LABELS)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_pyramid_stacks_the_origins_on_both_sides_and_leaves_out_empty_ages(lang: str) -> None:
+    data = plots.pyramid_data(pyramid())
+    assert list(dict.fromkeys(data["age_group"]))[-1] == "75-79"
+    figure = plots.pyramid_figure(data, lang)
+    for axes in figure.axes:
+        widths = sorted(round(bar.get_width()) for bar in axes.patches)
+        assert widths == sorted([400, 20, 580] * 16)
+        assert max(bar.get_x() + bar.get_width() for bar in axes.patches) == pytest.approx(1000)
+    women, men = figure.axes
+    assert women.xaxis_inverted()
+    assert not men.xaxis_inverted()
+    said = plots.pyramid_alt(data, lang)
+    for words in (number(32_000, lang), percent(0.5, lang), percent(0.58, lang), number(2000, lang)):
+        assert words in said
+
+
+def test_published_shares_have_the_interval_their_printing_leaves_open() -> None:
+    for id, (low, high) in {
+        "sec1_outside_lf_2011": (0.405, 0.415),
+        "fig4_3_basic_school_supported_2011": (0.41, 0.415),
+        "sec4_1_non_western_supported_whole_period": (0.40, 0.41),
+        "not_in_the_book": (0.405, 0.415),
+    }.items():
+        assert published_interval(id, 0.41) == pytest.approx((low, high)), id
+    assert published_interval("not_in_the_book", 0.002)[0] == 0
+    assert published_interval("not_in_the_book", 0.998)[1] == 1
+
+
+def test_marginals_are_within_when_the_rounding_and_the_expected_error_leave_them_so() -> None:
+    frame = pd.DataFrame({"target": ["sec1_outside_lf_2011"] * 3, "published": 0.41, "expected_error": 0.003})
+    data = plots.population_data(frame.assign(made=[0.4179, 0.4181, 0.4019]))
+    assert data["within"].tolist() == [True, False, False]
+    assert data["ages"].tolist() == ["25-50"] * 3
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_every_marginal_has_a_label_in_words_and_stands_with_its_ages(lang: str) -> None:
+    for id in marginals.check("area", ParameterSet.read("history"), 2419)["target"]:
+        assert plots.target_label(id, lang) != id.replace("_", " "), id
+    said = plots.target_label("fig4_11_employed_women_danish_2016", lang)
+    assert (
+        said
+        == f"{messages('targets')['to_employed'][lang]}, {'kvinder' if lang == 'da' else 'women'}, "
+        + (messages("targets")["origin_danish"][lang])
+    )
+    data = plots.population_data(population())
+    ages = list(dict.fromkeys(data["ages"]))
+    assert ages == sorted(ages, key=ages.index)
+    assert ages[0] == ""
+    assert [int(age.split("-")[0]) for age in ages[1:]] == sorted(int(age.split("-")[0]) for age in ages[1:])
+    said = plots.population_alt(data, lang)
+    assert "not in the book" in said
+    assert said.startswith(f"{len(data)} ")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_only_decisive_numbers_are_drawn_and_said(lang: str) -> None:
+    data = plots.sensitivity_data(sensitivity())
+    assert len(data) == 10
+    assert data["share_of_interval"].min() > 0.1
+    figure = plots.sensitivity_figure(data, lang, TITLES)
+    widths = [round(bar.get_width(), 6) for bar in figure.axes[0].patches]
+    assert widths[:2] == [-2.0, 0.1]
+    assert len(widths) == 20
+    limits = {round(line.get_xdata()[0], 6) for line in figure.axes[0].lines if line.get_linestyle() == ":"}
+    assert limits == {-1.0, 1.0}
+    said = plots.sensitivity_alt(data, lang, TITLES)
+    assert number(-2.0, lang, 1) in said
+    assert plots.assumed_label(data.iloc[1], lang) in said
+    assert plots.assumed_label(data.iloc[1], "da").startswith("Fritidsjobindsats: et tal")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_study_draws_both_groups_with_their_published_points(lang: str) -> None:
+    data = study()
+    control = data[data["group"] == "control"].set_index("year")
+    assert control.loc[-3, "mean"] == pytest.approx(0.048)
+    assert control.loc[-3, ["low", "high"]].tolist() == pytest.approx([0.0385, 0.0575])
+    half = 2 * math.sqrt(0.488 * 0.512 / 289)
+    assert control.loc[1, ["published_low", "published_high"]].tolist() == pytest.approx([0.488 - half, 0.488 + half])
+    said = plots.study_alt(data, lang)
+    for share in (0.692, 0.682, 0.048, 0.038):
+        assert percent(share, lang) in said
+    one = study(1)
+    assert one[["low", "high"]].isna().all(axis=None)
+    assert len(plots.study_figure(one, lang).axes[0].lines) == 4
+
+
 def test_the_same_figure_gives_the_same_bytes_whatever_the_users_settings() -> None:
     first = {name: plots.svg(figure, "words", "f") for name, figure in drawings("da").items()}
     with mpl.rc_context({"font.size": 30, "axes.grid": True, "svg.hashsalt": "other", "axes.spines.top": True}):
@@ -466,15 +624,18 @@ def test_activities_with_one_name_are_told_apart() -> None:
 def test_figures_of_a_result_are_chosen_by_name() -> None:
     tables = {"outcomes": outcomes(EVEN), "flows": flows({"gone": 1.0}), "differences": differences(FOUR)}
     items = queues()["scenario"].map({"jobs": "a", "more": "b"})
-    tables |= {"observed": observed(), "queues": queues().assign(activity=items)}
+    tables |= {"observed": observed(), "queues": moving_queues().assign(activity=items), "pyramid": pyramid()}
+    tables |= {"population": population(), "sensitivity": sensitivity()}
     panels = {"states": 2, "flows": 2, "differences": 4, "forest": 4, "observed": 1, "queues": 2}
+    panels |= {"funnel": 2, "pyramid": 2, "population": 1, "sensitivity": 1}
+    assert set(panels) == set(PLOTS)
     for name, axes in panels.items():
         assert len(plots.of_result(name, tables, MANIFEST, "da").axes) == axes, name
 
 
 def test_a_figure_without_data_is_refused_naming_those_with() -> None:
-    tables = {"outcomes": outcomes(EVEN), "queues": queues().iloc[:0]}
-    for name in ("queues", "forest", "nothing"):
+    tables = {"outcomes": outcomes(EVEN), "queues": queues().iloc[:0], "sensitivity": sensitivity().iloc[15:]}
+    for name in ("queues", "forest", "sensitivity", "nothing"):
         with pytest.raises(ResultError) as caught:
             plots.of_result(name, tables, MANIFEST, "da")
         assert caught.value.problems[0].values == {"value": name, "allowed": "states"}

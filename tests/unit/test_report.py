@@ -19,6 +19,7 @@ from sim.measures import COHORTS, GROUPINGS, MEASURES
 from sim.report import _STEPS, course_totals, listed, occupancy, occupancy_words, write_report
 from sim.scenario import Scenario
 from sim.sources import source_of
+from sim.states import ORIGINS, SEXES
 
 MONTHS = [f"{2011 + (m + 11) // 12}-{(m + 11) % 12 + 1:02d}" for m in range(61)]
 YEARS = [month for month in MONTHS if month.endswith("-12")]
@@ -58,6 +59,7 @@ def _scenario(id: str, places: int | None) -> dict[str, object]:
         "title": TITLES[id],
         "population": {"recipe": "area", "residents": 2419},
         "horizon": {"start": "2011-12", "months": 60},
+        "economy": {"usual_activation": True},
         "activities": [] if places is None else [job],
         "parameters": "history",
     }
@@ -252,6 +254,47 @@ def _assumptions() -> pd.DataFrame:
     return table.assign(note_da=table["note_en"], date="2011", used_by="jobs")
 
 
+def _pyramid() -> pd.DataFrame:
+    rows = [
+        (f"{age}-{age + 4}", sex, origin, 60.0 - age / 2 if age < 90 else 0.0)
+        for age in range(0, 95, 5)
+        for sex in SEXES
+        for origin in ORIGINS
+    ]
+    return pd.DataFrame(rows, columns=["age_group", "sex", "origin", "persons"])
+
+
+def _population() -> pd.DataFrame:
+    rows = [
+        ("fig4_12_unemployed_non_western_supported_areas_2011", 0.1, 0.102, 0.003),
+        ("fig4_9_danish_neet18_to_neet_2015", 0.6, 0.55, 0.003),
+        ("sec1_outside_lf_2011", 0.41, 0.416, 0.002),
+    ]
+    return pd.DataFrame(rows, columns=["target", "published", "made", "expected_error"])
+
+
+def _sensitivity() -> pd.DataFrame:
+    """Three numbers tried on a headline whose interval is 5 points wide: one clear, one doubtful, one that is not."""
+    rows = [
+        ("leisure_job.take_up", "Andel der siger ja", "Share accepting", 0.6, 0.3, 0.9, -0.0211, 0.0123, 0.002),
+        ("side_job_end", "Ophør af fritidsjob", "End of a leisure job", 0.06, 0.03, 0.12, 0.001, -0.0062, 0.002),
+        ("past_months_at_most", "Fortid", "Past", 600, 300, 900, 0.0, 0.0, 0.0),
+    ]
+    names = ["parameter", "label_da", "label_en", "value", "low", "high", "shift_low", "shift_high", "se"]
+    frame = pd.DataFrame(rows, columns=names)
+    return frame.assign(
+        scenario="jobs",
+        unit="share",
+        measure="leisure_job_26h",
+        month="2016-12",
+        estimate=0.0611,
+        interval_low=0.0361,
+        interval_high=0.0861,
+        share_of_interval=frame[["shift_low", "shift_high"]].abs().max(axis=1) / 0.05,
+        replicates=12,
+    )
+
+
 def make_result(folder: Path, kind: str = "compare", replicates: int = 20) -> Path:
     """Write a small finished result with every file a report reads."""
     folder.mkdir()
@@ -259,8 +302,9 @@ def make_result(folder: Path, kind: str = "compare", replicates: int = 20) -> Pa
     every, summary = _outcomes(ids)
     every.to_parquet(folder / "outcomes.parquet", index=False)
     files = {"outcomes": summary, "observed": _observed().assign(scenario=ids[0]), "flows": _flows(ids)}
-    files |= {"queues": _queues(), "assumptions": _assumptions()}
+    files |= {"queues": _queues(), "assumptions": _assumptions(), "pyramid": _pyramid(), "population": _population()}
     if kind == "compare":
+        files["sensitivity"] = _sensitivity()
         files["differences"] = _differences()
         pair = {"scenario": "jobs", "against": "baseline", "draw": 0, "replicate": 0}
         counts = [{"touched": touched, "untouched": 2419 - touched} for touched in (120, 140)]
@@ -332,6 +376,8 @@ class Page(HTMLParser):
         return dict(zip(names, (str(svg["aria-label"]) for svg in self.all("svg")), strict=True))
 
 
+DRAWN = {"differences", "forest", "states", "flows", "queues", "observed"}
+DRAWN |= {"funnel", "pyramid", "population", "sensitivity"}
 PAIR = {"scenario": "jobs", "base": "baseline"}
 
 
@@ -375,14 +421,14 @@ def test_links_lead_to_a_place_on_the_page_and_ids_are_unique(page: tuple[str, P
     assert len(ids) == len(set(ids))
     targets = [str(a["href"])[1:] for a in found.all("a")]
     assert targets[0] == "content"
-    assert len(targets) == 11
+    assert len(targets) == 13
     assert set(targets) <= set(ids)
 
 
 def test_every_drawing_is_an_image_with_words_and_a_table_after_it(page: tuple[str, Page]) -> None:
     _, found = page
-    assert set(found.drawings) == {"differences", "forest", "states", "flows", "queues", "observed"}
-    assert len(set(found.drawings.values())) == 6
+    assert set(found.drawings) == DRAWN
+    assert len(set(found.drawings.values())) == 10
     assert min(map(len, found.drawings.values())) > 60
     assert all(drawing["role"] == "img" for drawing in found.all("svg"))
     tags = [tag for tag, _ in found.elements]
@@ -393,7 +439,7 @@ def test_every_drawing_is_an_image_with_words_and_a_table_after_it(page: tuple[s
 
 def test_every_table_has_a_caption_and_scopes(page: tuple[str, Page]) -> None:
     _, found = page
-    assert len(found.all("table")) == len(found.all("caption")) == 12
+    assert len(found.all("table")) == len(found.all("caption")) == 16
     assert {heading["scope"] for heading in found.all("th")} == {"col", "row", "rowgroup"}
 
 
@@ -455,7 +501,7 @@ def test_sources_of_all_numbers_are_cited(page: tuple[str, Page]) -> None:
 def test_limits_and_proof_are_told(page: tuple[str, Page]) -> None:
     lang, found = page
     limits = [message[lang] for key, message in messages("report").items() if key.startswith("limit_")]
-    assert len(limits) == 8
+    assert len(limits) == 9
     assert all(limit in found.text for limit in limits)
     proof = {"pairs": 2, "touched": 130, "residents": number(2419, lang)}
     assert text("report.pairing_same", lang, **proof) in found.text
@@ -485,7 +531,7 @@ def test_figures_have_files_with_their_numbers(result: Path) -> None:
     write_report(result, "da")
     names = {path.stem for path in (result / "figures").glob("*.svg")}
     assert names == {path.stem for path in (result / "figures").glob("*.csv")}
-    assert names == {"differences", "forest", "states", "flows", "queues", "observed"}
+    assert names == DRAWN
     drawn = pd.read_csv(result / "figures" / "differences.csv")
     end = drawn[(drawn["measure"] == "leisure_job_26h") & (drawn["month"] == "2016-12")]
     assert end[["estimate", "low", "high"]].round(6).to_numpy().tolist() == [[0.0611, 0.0361, 0.0861]]
@@ -546,9 +592,10 @@ def test_participants_are_told_of_only_when_one_scenario_is_compared(tmp_path: P
 
 
 def test_each_scenario_has_its_number_of_touched_residents(tmp_path: Path) -> None:
-    assert "I hver gentagelse er i gennemsnit 130 af 2.419 beboere berørt;" in read(make_result(tmp_path / "r")).text
+    lived = "af de 2.419, der har boet i området, berørt;"
+    assert f"I hver gentagelse er i gennemsnit 130 {lived}" in read(make_result(tmp_path / "r")).text
     words = read(with_a_third_scenario(tmp_path / "r")).text
-    assert "i gennemsnit 130 (»Fritidsjob«) og 9,5 (»Flere fritidsjob«) af 2.419 beboere berørt;" in words
+    assert f"i gennemsnit 130 (»Fritidsjob«) og 9,5 (»Flere fritidsjob«) {lived}" in words
     assert "(kontrolleret i alle 4 par)" in words
 
 
@@ -569,7 +616,7 @@ def test_lives_that_are_the_same_beside_a_queue_are_not_called_untouched(tmp_pat
     folder = make_result(tmp_path / "r")
     words = quiet(folder, "2016-12")
     assert text("report.headline_quiet", "da", scenario="»Fritidsjob«", base="»Grundforløb«") in words
-    assert "i gennemsnit 130 af 2.419 beboere." in words
+    assert "i gennemsnit 130 af de 2.419, der har boet i området." in words
     assert "uden at få en plads, ændres med +14,8 i gennemsnit." in words
     assert "ændrer ingens liv" not in words
     assert "opgøres kun i december" not in words
@@ -607,6 +654,42 @@ def test_people_nobody_counts_in_the_base_need_no_mark(tmp_path: Path) -> None:
     summary.loc[counted, "mean"] = 0.5
     summary.to_csv(folder / "outcomes.csv", index=False)
     assert "<td>+3,0°<small>0,0 til +9,0</small></td>" in write_report(folder, "da").read_text(encoding="utf-8")
+
+
+# --- people, and the assumptions that move the headline
+
+
+def test_the_people_are_told_with_what_they_were_made_from(page: tuple[str, Page]) -> None:
+    lang, found = page
+    assert text("report.population_sentence", lang, targets=3, within=2) in found.text
+    assert percent(0.55, lang) in found.drawings["population"]
+    whole = _pyramid()["persons"].sum()
+    assert number(whole, lang) in found.drawings["pyramid"]
+    assert percent(0.5, lang) in found.drawings["pyramid"]
+
+
+def test_numbers_that_move_the_headline_are_counted_listed_and_marked_when_doubtful(page: tuple[str, Page]) -> None:
+    lang, found = page
+    assert text("report.section_sensitivity", lang) in found.text
+    words = {"tried": 3, "moving": 2}
+    assert text("report.sensitivity_some", lang, **words).replace(" %", "\xa0%").replace("\xa0", " ") in found.text
+    for digits in ((-2.1, 1), (1.2, 1), (-0.6, 1)):
+        assert number(*digits[:1], lang, digits[1]) in found.drawings["sensitivity"]
+    assert "past_months_at_most" not in found.text
+    clear, doubtful = (percent(share, lang, 0) for share in (0.422, 0.124))
+    assert re.search(rf"{clear}(?!°)", found.text)
+    assert f"{doubtful}°" in found.text
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_when_no_number_moves_the_headline_the_page_says_how_many_were_tried(tmp_path: Path, lang: str) -> None:
+    folder = make_result(tmp_path / "r")
+    still = _sensitivity().iloc[2:].assign(shift_high=float("nan"))
+    still.to_csv(folder / "sensitivity.csv", index=False)
+    found = read(folder, lang)
+    assert "sensitivity" not in found.drawings
+    assert text("report.sensitivity_none", lang, tried=1) in found.text
+    assert text("report.sensitivity_untried", lang, count=1, ids="past_months_at_most") in found.text
 
 
 # --- places and queue
@@ -720,7 +803,7 @@ def test_one_real_replicate_makes_a_page_without_intervals(tmp_path: Path) -> No
     found = read(compare(job, base, replicates=1).save(tmp_path / "r"))
     words = found.text + " ".join(found.drawings.values())
     assert "kør mindst to gentagelser" in found.text
-    assert "beboere berørt; de øvrige lever nøjagtig samme liv (kontrolleret)." in found.text
+    assert "der har boet i området, berørt; de øvrige lever nøjagtig samme liv (kontrolleret)." in found.text
     assert not re.search(r"°|– til|95 %|90 %|\bnan\b|i gennemsnit 1 ", words)
 
 
@@ -756,6 +839,7 @@ def test_one_replicate_gives_numbers_and_no_claim(tmp_path: Path, lang: str) -> 
     frame = _differences().assign(**nothing, replicates=1)
     frame.loc[frame["measure"] == "neet", "estimate"] = 0.0
     frame.to_csv(folder / "differences.csv", index=False)
+    _sensitivity().iloc[:0].to_csv(folder / "sensitivity.csv", index=False)
     _observed().assign(scenario="baseline", se=float("nan"), sim_low=float("nan"), sim_high=float("nan")).to_csv(
         folder / "observed.csv", index=False
     )
@@ -804,7 +888,7 @@ def test_run_tells_levels_and_no_effect(tmp_path: Path) -> None:
     found = read(make_result(tmp_path / "r", "run"))
     assert re.search(rf"I dec. 2016 er andelen »{MEASURES['employed'].label('da')}« 4[34],\d %", found.text)
     assert text("report.headline_run", "da") in found.text
-    assert set(found.drawings) == {"states", "flows", "queues", "observed"}
+    assert set(found.drawings) == DRAWN - {"differences", "forest", "sensitivity"}
 
 
 @pytest.mark.parametrize("kind", ["run", "compare"])
@@ -850,8 +934,9 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path, kind: str, spoil:
     assert str(folder) in str(caught.value)
 
 
-def test_all_texts_exist_in_both_languages_with_the_same_blanks() -> None:
-    for key, message in messages("report").items():
+@pytest.mark.parametrize("file", ["report", "targets"])
+def test_all_texts_exist_in_both_languages_with_the_same_blanks(file: str) -> None:
+    for key, message in messages(file).items():
         assert set(message) == set(LANGUAGES), key
         blanks = [sorted(re.findall(r"\{(\w+)\}", message[lang])) for lang in LANGUAGES]
         assert blanks[0] == blanks[1], key
