@@ -111,12 +111,11 @@ class Shared(NamedTuple):
     @classmethod
     def of(cls, base: Life, other: Life) -> Shared:
         """Number the people of two scenarios."""
-        streams = (base.model.stream, other.model.stream)
-        names = [stream.ids * len(stream.replicates) + stream.block for stream in streams]
+        names = [life.model.stream.persons for life in (base, other)]
         everybody, numbers = np.unique(np.concatenate(names), return_inverse=True)
         rows = (numbers[: len(names[0])], numbers[len(names[0]) :])
         counts = np.bincount(numbers, minlength=len(everybody))
-        return cls(rows, everybody % len(streams[0].replicates), counts == 2)
+        return cls(rows, everybody % len(base.model.stream.replicates), counts == 2)
 
 
 def _course_rows(life: Life, number: np.ndarray) -> dict[str, np.ndarray]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from .engine.streams import threshold
 from .parameters import ParameterSet
 from .states import AGE_CLASSES
 
@@ -66,8 +65,3 @@ def moving_hazards(
         if age.key in ("18-19", "20-24", "25-50"):
             table[CHILD, code] = parameters.value(f"leave_home_{age.key.replace('-', '_')}")
     return np.concatenate([[0.0], table.ravel()])
-
-
-def moving_threshold(hazards: np.ndarray) -> np.ndarray:
-    """Return the 32-bit limits of leaving within a month, by row of :func:`out_row`."""
-    return threshold(-np.expm1(-hazards))

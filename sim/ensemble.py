@@ -148,8 +148,7 @@ def run_shard(job: Job, replicates: range, progress: Progress | None = None) -> 
 
 def _ever_enrolled(lives: list[Life]) -> list[np.ndarray]:
     """Return, for the rows of each scenario, whether the person was enrolled in an activity of any of them."""
-    streams = [life.model.stream for life in lives]
-    names = [stream.ids * len(stream.replicates) + stream.block for stream in streams]
+    names = [life.model.stream.persons for life in lives]
     found = [
         name[rows]
         for life, name in zip(lives, names, strict=True)

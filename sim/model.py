@@ -15,17 +15,17 @@ from mesa.agent import AgentSet
 
 from .activities.programme import Programme
 from .chain import side_job_path
-from .demography import AREA_IDS, moving_threshold
+from .demography import AREA_IDS
 from .engine.ledger import Ledger
 from .engine.months import ENGINES, MonthPass, Risks, choose
-from .engine.streams import Stream, moment_key, threshold
+from .engine.streams import Stream, hazard_threshold, moment_key
 from .errors import ParameterError, Problem, nearest
 from .measures import COUNTED, VIEWS, Columns
 from .parameters import WITHOUT_ACTIVATION, ParameterSet
 from .population import Population, aged, households_with
 from .recipe import Persons, recipe
 from .scenario import RECIPE_MONTH, Scenario, month_number, month_text
-from .states import AGE_CLASSES, CODE, EDUCATIONS, ORIGINS, PHASES, SEXES, STATE_KEYS, STATES
+from .states import CODE, EDUCATIONS, ORIGINS, PHASES, SEXES, STATE_KEYS, STATES, UPPER_SECONDARY_AGE
 from .transitions import (
     FRAILTIES,
     KEEPS_CLOCK,
@@ -217,9 +217,8 @@ class AreaModel(mesa.Model):
         self._tables = Tables.of(self.parameters, self.start // 12)
         self._table_year = self.start // 12
         self._leisure_job_hours = self.parameters.value("side_job_hours")
-        self._upper_secondary_months = 12 * AGE_CLASSES[[age.key for age in AGE_CLASSES].index("20-24")].first
         self._small_job_hours = self.parameters.value("small_job_hours_at_start")
-        self._out_threshold = moving_threshold(self.population.out_hazard)
+        self._out_threshold = hazard_threshold(self.population.out_hazard)
 
     @property
     def date(self) -> str:
@@ -296,7 +295,7 @@ class AreaModel(mesa.Model):
         base = side_row(SIDE_CLASS[age], has_job, people.frailty[rows])
         hazard = self._tables.side_hazard[base] * np.exp(np.where(has_job, end, start))
         bits = self.stream.bits("side job", self.month, rows) >> np.uint64(32)
-        changed = bits < threshold(-np.expm1(-hazard))
+        changed = bits < hazard_threshold(hazard)
         gained = changed & ~has_job & (bits >= self._tables.side_threshold[base])
         return rows[changed], rows[gained]
 
@@ -326,14 +325,14 @@ class AreaModel(mesa.Model):
     def _qualify(self, rows: np.ndarray) -> None:
         """Give those who go from education to work at 20 or more a vocational qualification, unless they have more."""
         people = self.population
-        grown = self.month - people.birth[rows].astype(np.int64) >= self._upper_secondary_months
+        grown = self.month - people.birth[rows].astype(np.int64) >= 12 * UPPER_SECONDARY_AGE
         qualified = rows[grown & (people.education[rows] != EDUCATIONS.index("higher"))]
         people.education[qualified] = EDUCATIONS.index("vocational")
 
     def _complete_upper_secondary(self, due: np.ndarray) -> None:
         """Give students who reach the age the upper-secondary education they have been in, unless they have more."""
         people = self.population
-        reached = due[self.month + 1 - people.birth[due].astype(np.int64) == self._upper_secondary_months]
+        reached = due[self.month + 1 - people.birth[due].astype(np.int64) == 12 * UPPER_SECONDARY_AGE]
         students = reached[people.state[reached] == CODE["in_education"]]
         lower = np.isin(people.education[students], [EDUCATIONS.index(key) for key in ("basic", "unknown")])
         people.education[students[lower]] = EDUCATIONS.index("general_upper_secondary")

@@ -59,6 +59,8 @@ _INCOME = {
 _NOT_WORKING = ("job_ready", "activity_ready", "insured", "other_benefit", "disability_pension", "self_supporting")
 _OUTSIDE_LONG = ("activity_ready", "disability_pension", "self_supporting")
 _OUTSIDE_SHORT = ("in_education", "other_benefit")
+_OF_OWN_MONTHS = (*_OUTSIDE_LONG, *_OUTSIDE_SHORT)
+"""States whose months the recipe gives; in work and as job-ready they follow from the hazards (``population``)."""
 _AGE_FROM = np.array([0, 16, 17, 18, 19, 20, 25, 51, RETIREMENT_AGE])
 """First year of the age bands that have a status distribution of their own."""
 _BANDS = len(_AGE_FROM)
@@ -296,7 +298,8 @@ class Recipe:
         over = np.zeros((_BANDS, len(SEXES), len(BLOCKS), len(STATUSES)))
         over[_ADULT, ...] = _over_five_years(parameters, statuses)[:, None]
         self._over = over.reshape(-1)
-        scales = {key: parameters.value(f"area_months_{key}") for key in STATUSES if f"area_months_{key}" in parameters}
+        scales = {key: parameters.value(f"area_months_{key}") for key in _OF_OWN_MONTHS}
+        scales["insured"] = scales["other_benefit"]
         scales["insured"] = scales["other_benefit"]
         self._scale = np.maximum(_shares(scales, STATUSES), 1e-3)
         self._longest = parameters.value("area_months_longest")

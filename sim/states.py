@@ -160,11 +160,15 @@ class AgeClass:
 RETIREMENT_AGE: Final = 65
 """Public pension age (years) of everybody who reaches it in the years the evidence covers; a statutory age."""
 
+UPPER_SECONDARY_AGE: Final = 20
+"""Age (years) from which students have completed an upper-secondary education and qualify when they leave for work:
+a rule of the model, at the beginning of an age class; no source gives ages of completion."""
+
 AGE_CLASSES: Final = (
     AgeClass("0-15", 0),
     AgeClass("16-17", 16),
     AgeClass("18-19", 18),
-    AgeClass("20-24", 20),
+    AgeClass("20-24", UPPER_SECONDARY_AGE),
     AgeClass("25-50", 25),
     AgeClass("51-64", 51),
     AgeClass("65+", RETIREMENT_AGE),

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from .demand import demand
-from .engine.streams import threshold
+from .engine.streams import hazard_threshold, threshold
 from .parameters import ParameterSet
 from .states import (
     ACTIVATION_OF,
@@ -267,7 +267,7 @@ class Tables:
     @cached_property
     def side_threshold(self) -> np.ndarray:
         """32-bit limits of a side job starting or ending, by side row."""
-        return threshold(-np.expm1(-self.side_hazard))
+        return hazard_threshold(self.side_hazard)
 
     def destination(self, row: np.ndarray, bits: np.ndarray) -> np.ndarray:
         """Return the phase code entered by residents who leave table rows ``row`` having drawn ``bits``."""

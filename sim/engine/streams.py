@@ -83,6 +83,11 @@ class Stream(Growing):
         """Append residents by id and replicate (number in the stack) and return their rows."""
         return self.append(len(ids), {"ids": ids, "block": block, "keys": self.keys_of(ids, block)})
 
+    @property
+    def persons(self) -> np.ndarray:
+        """A number for each row that the same person of the same replicate has in every scenario."""
+        return self.ids * len(self.replicates) + self.block
+
     def keys_of(self, ids: np.ndarray, block: np.ndarray) -> np.ndarray:
         """Return the person keys of ids that need not have a row yet."""
         return _keys(ids, self._lucks[block])
@@ -110,6 +115,11 @@ class Stream(Growing):
         True
         """
         return (self.bits(decision, month, rows, occurrence) >> np.uint64(11)) * 2.0**-53
+
+
+def hazard_threshold(hazard: np.ndarray) -> np.ndarray:
+    """Return the 32-bit thresholds of an event of monthly ``hazard`` happening within a month."""
+    return threshold(-np.expm1(-hazard))
 
 
 def threshold(probability: np.ndarray) -> np.ndarray:

@@ -16,13 +16,13 @@ from .style import (
     BLUE,
     GREY,
     RULE,
-    SMALL,
     VERMILLION,
     WIDTH,
     axes_at,
     drawn,
     extent,
     fold,
+    legend,
     new_figure,
     value_axis,
     write,
@@ -99,16 +99,11 @@ def observed_figure(data: pd.DataFrame, lang: str) -> Figure:
     value_axis(axes, lang, " %", horizontal=True, most=6)
     keys = [key for key in _DOTS if key in set(map(_judged, records(data)))]
     dots = [Line2D([], [], color=_DOTS[key][0], markerfacecolor=_DOTS[key][1], linewidth=1.6, **look) for key in keys]
-    figure.legend(
+    legend(
+        figure,
         [Patch(facecolor="#b9c4c9", edgecolor="#8b989e"), *dots],
         [text(f"report.observed_{key}", lang) for key in ("bar", *keys)],
-        loc="upper left",
-        bbox_to_anchor=(0, 1),
-        ncols=3 if len(keys) < 3 else 2,
-        frameon=False,
-        fontsize=SMALL,
-        borderaxespad=0.3,
-        columnspacing=1.4,
+        3 if len(keys) < 3 else 2,
     )
     return figure
 

@@ -22,13 +22,13 @@ from .style import (
     ORANGE,
     RULE,
     SKY,
-    SMALL,
     VERMILLION,
     WIDTH,
     axes_at,
     drawn,
     extent,
     fold,
+    legend,
     new_figure,
     value_axis,
     write,
@@ -87,19 +87,15 @@ def pyramid_figure(data: pd.DataFrame, lang: str) -> Figure:
         write(figure, 24 + wide + middle / 2, y, band.replace("-", "–"), ha="center", va="center")
     write(figure, 24 + wide + middle / 2, head - 24, text("report.pyramid_age", lang), ha="center", color=GREY)
     write(figure, WIDTH - 24, head + tall + 26, text("report.points_persons", lang), ha="right", color=GREY)
-    figure.legend(
+    legend(
+        figure,
         [Patch(facecolor=colour, edgecolor="white", hatch=hatch) for colour, hatch in ORIGIN_LOOKS.values()],
         [
             f"{ORIGIN_LABELS[origin][lang != 'da']} {percent(_share(data[data['origin'] == origin], data), lang)}"
             for origin in ORIGIN_LOOKS
         ],
-        loc="upper left",
-        bbox_to_anchor=(0.014, 1),
-        ncols=3,
-        frameon=False,
-        fontsize=SMALL,
-        borderaxespad=0.3,
-        columnspacing=1.6,
+        3,
+        (0.014, 1),
     )
     return figure
 
@@ -254,16 +250,11 @@ def population_figure(data: pd.DataFrame, lang: str) -> Figure:
     value_axis(axes, lang, horizontal=True)
     kinds = [kind for kind in _LOOKS if kind in set(data["within"])]
     dots = [Line2D([], [], color=_LOOKS[kind][0], markerfacecolor=_LOOKS[kind][1], **look) for kind in kinds]
-    figure.legend(
+    legend(
+        figure,
         [Patch(facecolor="#b9c4c9", edgecolor="#8b989e"), *dots],
         [text("report.observed_bar", lang), *(text(f"report.made_{'within' if k else 'beyond'}", lang) for k in kinds)],
-        loc="upper left",
-        bbox_to_anchor=(0, 1),
-        ncols=3,
-        frameon=False,
-        fontsize=SMALL,
-        borderaxespad=0.3,
-        columnspacing=1.4,
+        3,
     )
     return figure
 

@@ -21,12 +21,12 @@ from .style import (
     ORANGE,
     RULE,
     SCALE,
-    SMALL,
     WIDTH,
     axes_at,
     drawn,
     extent,
     fold,
+    legend,
     new_figure,
     say,
     value_axis,
@@ -104,16 +104,11 @@ def sensitivity_figure(data: pd.DataFrame, lang: str, titles: Mapping[str, str])
         axes.set_yticks([])
         value_axis(axes, lang, horizontal=True)
         y += top + whole + foot
-    figure.legend(
+    legend(
+        figure,
         [Patch(facecolor=colour, hatch=hatch, edgecolor="white") for colour, hatch in _ENDS.values()],
         [text(f"report.sensitivity_{end}", lang) for end in _ENDS],
-        loc="upper left",
-        bbox_to_anchor=(0, 1),
-        ncols=2,
-        frameon=False,
-        fontsize=SMALL,
-        borderaxespad=0.3,
-        columnspacing=1.6,
+        2,
     )
     return figure
 

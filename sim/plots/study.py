@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator
 
 from ..locale import percent, text
 from .labels import records
-from .style import BLUE, GREY, RULE, SMALL, VERMILLION, WIDTH, axes_at, drawn, new_figure, value_axis, write
+from .style import BLUE, GREY, RULE, SMALL, VERMILLION, WIDTH, axes_at, drawn, legend, new_figure, value_axis, write
 
 EVENT_YEARS: Final = (-3, -2, -1, 0, 1)
 """Years from the start of the activity, 0 being the year in which it starts."""
@@ -82,16 +82,11 @@ def study_figure(data: pd.DataFrame, lang: str) -> Figure:
     axes.set_axisbelow(True)
     write(figure, 6, head - 24, text("report.study_share", lang), color=GREY)
     write(figure, 56 + (WIDTH - 80) / 2, head + tall + 34, text("report.study_years", lang), ha="center", color=GREY)
-    figure.legend(
+    legend(
+        figure,
         handles,
         words,
-        loc="upper left",
-        bbox_to_anchor=(0, 1),
-        ncols=2,
-        frameon=False,
-        fontsize=SMALL,
-        borderaxespad=0.3,
-        columnspacing=1.6,
+        2,
     )
     return figure
 

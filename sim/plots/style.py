@@ -82,6 +82,23 @@ def drawn(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return inside
 
 
+def legend(
+    figure: Figure, handles: Sequence[Any], words: Sequence[str], columns: int, place: tuple[float, float] = (0, 1)
+) -> None:
+    """Put the key of a figure above its drawings, at ``place`` (figure fractions, upper left corner)."""
+    figure.legend(
+        handles,
+        words,
+        loc="upper left",
+        bbox_to_anchor=place,
+        ncols=columns,
+        frameon=False,
+        fontsize=SMALL,
+        borderaxespad=0.3,
+        columnspacing=1.6,
+    )
+
+
 def svg(figure: Figure, alt: str, name: str) -> str:
     """Return ``figure`` as an SVG element with ``alt`` as its label and ids that begin with ``name``.
 

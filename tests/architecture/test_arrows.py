@@ -35,7 +35,7 @@ ARROWS: dict[str, set[str]] = {
     "eligibility": {"errors", "states"},
     "activities": {"eligibility", "errors", "parameters", "sources"},
     "demand": {"parameters"},
-    "demography": {"engine.streams", "parameters", "states"},
+    "demography": {"parameters", "states"},
     "fitting": set(),
     "households": {"fitting", "parameters", "states"},
     "recipe": {"fitting", "households", "parameters", "sources", "states"},

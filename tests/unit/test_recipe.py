@@ -120,10 +120,11 @@ def test_ages_are_smooth_and_reach_from_0_to_99(parameters: ParameterSet, people
     assert months == pytest.approx(np.full(12, 1 / 12), abs=0.003)
 
 
-def test_attributes_of_one_person_are_not_tied_by_the_placing(people: Persons) -> None:
+def test_attributes_of_one_person_are_not_tied_by_the_placing(parameters: ParameterSet) -> None:
     """Among alike people nothing but chance ties them: 4 standard errors of a correlation, 1/√n each."""
-    alike = (people.age >= 300) & (people.age < 612) & (people.state == CODE["employed"]) & (people.sex == WOMEN)
-    alike &= people.origin == ORIGINS.index("danish")
+    people = recipe("area", parameters).first(215_300)
+    alike = (people.age >= 300) & (people.age < 612) & (people.state == CODE["activity_ready"]) & (people.sex == WOMEN)
+    alike &= people.origin == ORIGINS.index("non_western")
     columns = [people.education, people.barriers & 1, people.age % 12, people.months, people.dwelling % 7]
     ties = np.corrcoef(np.stack([column[alike] for column in columns]).astype(float)) - np.eye(len(columns))
     assert alike.sum() > 2_000
