@@ -39,6 +39,9 @@ from .transitions import (
     side_row,
 )
 
+_LOWER = np.isin(EDUCATIONS, ("basic", "unknown"))
+"""Whether an education is less than upper secondary, by code."""
+
 
 class Resident(mesa.Agent):
     """A view on one resident: reading looks the column up, writing changes it.
@@ -205,7 +208,11 @@ class AreaModel(mesa.Model):
         persons = Persons(*(column[here] for column in persons))
         self.stream = Stream(seed, replicates, here, area * AREA_IDS)
         side_share = [side_job_path(self.parameters, SIDE_AGES[-1], frailty)[0] for frailty in range(FRAILTIES)]
-        self.population = Population(persons, made_by, self.parameters, self.stream, self.start, side_share, ages)
+        engine = choose(engine, len(self.stream) * scenario.months)
+        self._pass = MonthPass(engine)
+        self.population = Population(
+            persons, made_by, self.parameters, self.stream, self.start, side_share, ages, engine
+        )
         self._programme = Programme(scenario.activities, self.stream, self.start, len(self.population))
         self.courses = self._programme.courses
         self.ledger = Ledger()
@@ -213,7 +220,6 @@ class AreaModel(mesa.Model):
         self._resident = resident
         self._views: dict[int, Resident] = {}
         self._agents_seen: AgentSet | None = None
-        self._pass = MonthPass(choose(engine, len(self.population) * scenario.months))
         self._tables = Tables.of(self.parameters, self.start // 12)
         self._table_year = self.start // 12
         self._leisure_job_hours = self.parameters.value("side_job_hours")
@@ -235,7 +241,7 @@ class AreaModel(mesa.Model):
         side = np.sort(np.concatenate([events.side, shifted]))
         self._change_side_jobs(side)
         self.population.side_gained[gained] = True
-        before = self._move(events.moved, events.moved_bits)
+        before = self._move(events.moved, events.moved_to)
         self._complete_upper_secondary(events.due)
         self._pay_side_jobs()
         inside = self.population.in_area[events.moved]
@@ -271,6 +277,7 @@ class AreaModel(mesa.Model):
             people.side_row,
             people.out_row,
             tables.leave,
+            tables.cumulative,
             tables.side_threshold,
             self._out_threshold,
             moment_key("move", self.month),
@@ -308,11 +315,10 @@ class AreaModel(mesa.Model):
         people.side_gained[rows] = False
         self.ledger.add(self.month, "side_job", rows, held, ~held)
 
-    def _move(self, rows: np.ndarray, bits: np.ndarray) -> np.ndarray:
-        """Carry out the month's moves and return the phases left; the draw that left also decides the destination."""
+    def _move(self, rows: np.ndarray, phase: np.ndarray) -> np.ndarray:
+        """Let ``rows`` enter ``phase`` and return the phases left."""
         people = self.population
         before = people.phase[rows]
-        phase = self._tables.destination(people.row[rows], bits)
         left = people.state[rows]
         people.phase[rows] = phase
         people.state[rows] = PHASE_STATE[phase]
@@ -332,10 +338,10 @@ class AreaModel(mesa.Model):
     def _complete_upper_secondary(self, due: np.ndarray) -> None:
         """Give students who reach the age the upper-secondary education they have been in, unless they have more."""
         people = self.population
-        reached = due[self.month + 1 - people.birth[due].astype(np.int64) == 12 * UPPER_SECONDARY_AGE]
+        reached = due[people.birth[due] == self.month + 1 - 12 * UPPER_SECONDARY_AGE]
         students = reached[people.state[reached] == CODE["in_education"]]
-        lower = np.isin(people.education[students], [EDUCATIONS.index(key) for key in ("basic", "unknown")])
-        people.education[students[lower]] = EDUCATIONS.index("general_upper_secondary")
+        lower = students[_LOWER.take(people.education[students])]
+        people.education[lower] = EDUCATIONS.index("general_upper_secondary")
 
     def _end_side_jobs_of_movers(self, rows: np.ndarray, left: np.ndarray) -> None:
         """End the side jobs of those whose new state does not allow their kind."""
@@ -350,7 +356,7 @@ class AreaModel(mesa.Model):
 
     def _pay_side_jobs(self) -> None:
         people = self.population
-        people.paid_hours += people.side_hours * np.float32(52 / 12)
+        np.add(people.paid_hours, people.side_hours * np.float32(52 / 12), out=people.paid_hours)
         rows, hours = self._programme.paid_hours()
         people.paid_hours[rows] += hours * np.float32(52 / 12)
         held = np.flatnonzero(people.side_row == SMALL_JOB_HELD)
@@ -360,17 +366,23 @@ class AreaModel(mesa.Model):
         """Return persons by view, replicate and counted phase, as everything stands."""
         rows = np.arange(len(self.population))
         phase = self.population.phase
-        return np.stack([self._tally(rows[self._initial(rows)], phase), self._tally(self.population.in_area, phase)])
+        inside = np.flatnonzero(self.population.in_area)
+        initial = rows[self._initial(rows)]
+        return np.stack([self._tally(self._cells(who, phase[who])) for who in (initial, inside)])
 
     def _initial(self, rows: np.ndarray) -> np.ndarray:
         """Return which rows are residents of the start."""
         return rows < self.stream.residents * len(self.stream.replicates)
 
-    def _tally(self, rows: np.ndarray, phase: np.ndarray) -> np.ndarray:
-        """Return how many of ``rows`` stand in each counted phase, shape (replicates, phases)."""
+    def _cells(self, rows: np.ndarray, phase: np.ndarray) -> np.ndarray:
+        """Return where ``rows``, who are in ``phase``, are counted: replicate · phases + counted phase."""
+        cell = COUNTED.take(phase)
+        return cell if len(self.stream.replicates) == 1 else cell + self.stream.block[rows] * np.int64(len(PHASES))
+
+    def _tally(self, cells: np.ndarray) -> np.ndarray:
+        """Return how many stand in each counted phase, shape (replicates, phases)."""
         shape = (len(self.stream.replicates), len(PHASES))
-        cell = self.stream.block[rows].astype(np.int64) * len(PHASES) + COUNTED[phase[rows]]
-        return np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+        return np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
 
     def _count_after(
         self, moved: np.ndarray, before: np.ndarray, inside: np.ndarray, left: np.ndarray, arrived: np.ndarray
@@ -379,13 +391,13 @@ class AreaModel(mesa.Model):
 
         ``before`` holds the phases left by ``moved``, ``inside`` whether they lived in the area until now.
         """
-        after = self.population.phase
-        was = after.copy()
-        was[moved] = before
+        phase = self.population.phase
         counts = self.counts[-1].copy()
-        for view, who in (("individual", moved[self._initial(moved)]), ("area", moved[inside])):
-            counts[VIEWS.index(view)] += self._tally(who, after) - self._tally(who, was)
-        counts[VIEWS.index("area")] += self._tally(arrived, after) - self._tally(left, after)
+        was, now = self._cells(moved, before), self._cells(moved, phase[moved])
+        for view, who in (("individual", self._initial(moved)), ("area", inside)):
+            counts[VIEWS.index(view)] += self._tally(now[who]) - self._tally(was[who])
+        came, went = (self._cells(rows, phase[rows]) for rows in (arrived, left))
+        counts[VIEWS.index("area")] += self._tally(came) - self._tally(went)
         return counts
 
     @property

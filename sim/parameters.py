@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +202,7 @@ class ParameterSet(Mapping[str, Parameter]):
         changed = {id: self[id].with_value(float(value)) for id, value in values.items()}
         return ParameterSet(self.name, self.structure, {**self._parameters, **changed})
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """A fingerprint of structure, ids and values."""
         content = [self.structure, *((id, repr(float(p.value))) for id, p in sorted(self.items()))]

@@ -8,12 +8,13 @@ import numpy as np
 
 from .demography import CHILD, FAMILY, YOUTH, moving_hazards, newcomer_ids, out_row
 from .engine.growing import Growing
+from .engine.places import Lookups, Places, renew_rows
 from .engine.streams import Stream
 from .households import ROLES
 from .measures import COHORTS, Columns
 from .parameters import ParameterSet
 from .recipe import Persons, Recipe
-from .states import AGE_CLASSES, CODE, ORIGINS, PHASE_CODE, PHASES, SEXES
+from .states import AGE_CLASSES, CODE, ORIGINS, PHASE_CODE, PHASES, SEXES, STATES
 from .transitions import (
     ACTIVATED,
     AGE_CLASS,
@@ -21,11 +22,14 @@ from .transitions import (
     COUNTS_AS,
     DURATION_CLASS,
     FIRST_CELL,
+    FRAILTIES,
     IS_CASH_BENEFIT,
+    N_STRATA,
     NEVER,
     NEXT_AGE,
     NEXT_DURATION,
     PHASE_STATE,
+    SIDE_AGES,
     SIDE_CLASS,
     SIDE_KIND,
     activation_share,
@@ -127,6 +131,7 @@ class Population(Growing):
         start: int,
         side_share: Sequence[np.ndarray],
         ages: range | None = None,
+        engine: str = "numpy",
     ) -> None:
         """Place ``persons``, who have the stream's rows of each replicate; newcomers are ``made_by`` the same recipe.
 
@@ -134,6 +139,7 @@ class Population(Growing):
         propensity class. ``ages`` limits newcomers as :func:`households_with` does.
         """
         super().__init__(_COLUMNS)
+        self.engine = engine
         self.stream = stream
         self.recipe = made_by
         self._ages = ages
@@ -170,17 +176,18 @@ class Population(Growing):
 
     def _settle(self, persons: Persons, rows: np.ndarray, occupant: np.ndarray | int, month: int) -> None:
         """Append persons, who have rows ``rows`` in the stream, as residents from ``month`` on."""
-        draw = self.stream.draw
+        decisions = ("past", "activation", "propensity", "side job at start")
+        past, activation, propensity, side_job = self.stream.draw_with(self.stream.keys[rows], decisions, 0)
         age = persons.age.astype(np.int64)
         age_class = AGE_CLASS[np.minimum(age, len(AGE_CLASS) - 1)].astype(np.int64)
         phase = persons.state.astype(np.uint8)
         phase[persons.insured & (phase == CODE["other_benefit"])] = PHASE_CODE["insured_unemployed"]
-        months = self._months(persons, phase, age_class, draw("past", 0, rows))
+        months = self._months(persons, phase, age_class, past)
         share = activation_share(self._parameters, (self._start + month) // 12)
-        activated = IS_CASH_BENEFIT[phase] & (draw("activation", 0, rows) < share)
+        activated = IS_CASH_BENEFIT[phase] & (activation < share)
         phase = np.where(activated, ACTIVATED[phase], phase)
         state = PHASE_STATE[phase]
-        frailty = (draw("propensity", 0, rows) < 0.5).astype(np.uint8)
+        frailty = (propensity < 0.5).astype(np.uint8)
         first = len(self)
         new = np.arange(len(rows))
         starts = persons.member == 0
@@ -204,7 +211,7 @@ class Population(Growing):
                 "phase": phase,
                 "since": month - months,
                 "cohort": len(COHORTS),
-                "side_hours": self._hours_held(state, age, frailty, draw("side job at start", 0, rows)),
+                "side_hours": self._hours_held(state, age, frailty, side_job),
                 "side_gained": False,
                 "paid_hours": 0,
                 "dwelling": persons.dwelling,
@@ -247,44 +254,8 @@ class Population(Growing):
 
     def renew(self, rows: np.ndarray, month: int) -> None:
         """Find the table rows that ``rows`` use in ``month``, and the month in which each of them ends."""
-        age = np.minimum(month - self.birth.take(rows).astype(np.int64), len(AGE_CLASS) - 1)
-        since = self.since.take(rows).astype(np.int64)
-        elapsed = np.minimum(month - since, DURATION_CLASS.shape[1] - 1)
-        phase = self.phase.take(rows)
-        passed = np.flatnonzero(_PASSES.take(phase) < elapsed)
-        if len(passed):
-            phase[passed] = _THEN.take(phase[passed])
-            self.phase[rows[passed]] = phase[passed]
-        age_class = AGE_CLASS.take(age).astype(np.int64)
-        stratum = (age_class * len(SEXES) + self.sex.take(rows)) * len(ORIGINS) + self.origin.take(rows)
-        moment = phase.astype(np.int64) * DURATION_CLASS.shape[1] + elapsed
-        self.row[rows] = stratum * len(CELLS) + _CELL_AT.take(moment)
-        next_duration = _NEXT_AT.take(moment) + since
-        next_age = NEXT_AGE.take(age) + self.birth.take(rows).astype(np.int64)
-        self.until[rows] = np.minimum(np.minimum(next_duration, next_age), NEVER)
-        state = self.state.take(rows)
-        self.side_row[rows] = self._side_rows(rows, SIDE_KIND.take(state), age)
-        self.out_row[rows] = self._out_rows(rows, age_class, state)
-
-    def _side_rows(self, rows: np.ndarray, kind: np.ndarray, age: np.ndarray) -> np.ndarray:
-        found = np.zeros(len(rows), dtype=np.uint8)
-        at = np.flatnonzero(kind == 1)
-        mine = rows[at]
-        leisure = side_row(SIDE_CLASS.take(age[at]), self.side_hours.take(mine) > 0, self.frailty.take(mine))
-        found[at] = np.where(self.affected.take(mine), 0, leisure)
-        at = np.flatnonzero(kind == 2)
-        found[at] = small_job_row(self.side_hours.take(rows[at]) > 0)
-        return found
-
-    def _out_rows(self, rows: np.ndarray, age_class: np.ndarray, state: np.ndarray) -> np.ndarray:
-        role = self.role.take(rows)
-        child = (role == _CHILD) & (age_class >= _ADULT_CLASS)
-        at = np.flatnonzero(((role == _HEAD) | child) & self.in_area.take(rows))
-        grown = child[at]
-        kind = np.where(grown, CHILD, np.where(self.youth_dwelling.take(rows[at]), YOUTH, FAMILY))
-        found = np.zeros(len(rows), dtype=np.uint8)
-        found[at] = out_row(kind, age_class[at], (state[at] == CODE["employed"]) & ~grown)
-        return found
+        columns = Places(*(getattr(self, name) for name in Places._fields))
+        renew_rows(self.engine, rows, month, columns, _LOOKUPS)
 
     def leave(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Let ``rows`` move out: the household with its head, grown-up children alone.
@@ -295,8 +266,11 @@ class Population(Growing):
         many = self.size[heads].astype(np.int64)
         offset = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
         members = np.repeat(heads, many) + offset
-        leaving = np.union1d(rows, members[self.in_area[members]])
-        self.in_area[leaving] = False
+        members = members[self.in_area[members]]
+        self.in_area[members] = False
+        alone = rows[self.in_area[rows]]
+        self.in_area[alone] = False
+        leaving = np.sort(np.concatenate([members, alone]))
         self.out_row[leaving] = 0
         return leaving, heads
 
@@ -310,19 +284,9 @@ class Population(Growing):
         block = self.stream.block[vacated]
         dwelling, occupant = self.dwelling[vacated], self.occupant[vacated] + np.uint16(1)
 
-        asked: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-
-        def keys(household: np.ndarray, member: np.ndarray) -> np.ndarray:
-            """Return person keys, made once for all the decisions asked of the same people."""
-            for mine, of, found in asked:
-                if mine is household and of is member:
-                    return found
+        def luck(decisions: Sequence[str], household: np.ndarray, member: np.ndarray) -> np.ndarray:
             ids = self.stream.first_id + newcomer_ids(dwelling[household], occupant[household], member)
-            asked.append((household, member, self.stream.keys_of(ids, block[household])))
-            return asked[-1][-1]
-
-        def luck(decision: str, household: np.ndarray, member: np.ndarray) -> np.ndarray:
-            return self.stream.draw_with(keys(household, member), decision, 0)
+            return self.stream.draw_with(self.stream.keys_of(ids, block[household]), decisions, 0)
 
         persons = self.recipe.newcomers(self.youth_dwelling[vacated], luck)
         if self._ages is not None:
@@ -387,10 +351,38 @@ def aged(persons: Persons, months: int) -> Persons:
 
 
 _YOUTH_STATES = ("basic_school", "in_education", "employed", "self_supporting")
-_HEAD, _CHILD = ROLES.index("head"), ROLES.index("child")
-_ADULT_CLASS = [age.key for age in AGE_CLASSES].index("18-19")
 HAS_CUTS = np.array([bool(phase.cuts) for phase in PHASES])
-_CELL_AT = (FIRST_CELL[:, None] + DURATION_CLASS).ravel().astype(np.int64)
-_NEXT_AT = NEXT_DURATION.ravel().astype(np.int64)
-_PASSES = np.array([phase.until or NEVER for phase in PHASES])
-_THEN = np.array([PHASE_CODE[phase.then or phase.key] for phase in PHASES], dtype=np.uint8)
+"""Whether hazards depend on the months in the phase, by phase code."""
+
+
+def _side_table() -> np.ndarray:
+    """Return the side row by state, side-job age class + 1, whether a job is held, propensity and whether affected."""
+    state, age, held, frailty, affected = np.ogrid[: len(STATES), : len(SIDE_AGES) + 1, :2, :FRAILTIES, :2]
+    kind = SIDE_KIND[state]
+    leisure = np.where(affected == 1, 0, side_row(age - 1, held == 1, frailty))
+    return np.where(kind == 1, leisure, np.where(kind == 2, small_job_row(held == 1), 0)).astype(np.uint8)
+
+
+def _out_table() -> np.ndarray:
+    """Return the row of the moving-out table by role, whether a youth dwelling, age class and state."""
+    role, youth, age, state = np.ogrid[: len(ROLES), :2, : len(AGE_CLASSES), : len(STATES)]
+    adult = [age.key for age in AGE_CLASSES].index("18-19")
+    grown = (role == ROLES.index("child")) & (age >= adult)
+    kind = np.where(grown, CHILD, np.where(youth == 1, YOUTH, FAMILY))
+    rows = out_row(kind, age, (state == CODE["employed"]) & ~grown)
+    return np.where((role == ROLES.index("head")) | grown, rows, 0).astype(np.uint8)
+
+
+_LOOKUPS = Lookups(
+    age_class=AGE_CLASS,
+    next_age=NEXT_AGE,
+    side_class=SIDE_CLASS,
+    passes=np.array([phase.until or NEVER for phase in PHASES]),
+    then=np.array([PHASE_CODE[phase.then or phase.key] for phase in PHASES], dtype=np.uint8),
+    cell=FIRST_CELL[:, None] + DURATION_CLASS,
+    next_duration=NEXT_DURATION,
+    side=_side_table(),
+    out=_out_table(),
+    first_row=np.arange(N_STRATA).reshape(len(AGE_CLASSES), len(SEXES), len(ORIGINS)) * len(CELLS),
+    never=NEVER,
+)

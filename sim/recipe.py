@@ -9,7 +9,7 @@ within a person or two. Newcomers enter the same distributions by draws of their
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -78,8 +78,8 @@ _MULTIPLIERS: Mapping[str, float] = {
 """Step of the sequence each attribute is placed by: irrational and unlike each other and the golden ratio, so that
 attributes of one person are not correlated by the placing."""
 
-Luck = Callable[[str, np.ndarray, np.ndarray], np.ndarray]
-"""Uniforms in [0, 1) for (decision, household index, member)."""
+Luck = Callable[[Sequence[str], np.ndarray, np.ndarray], np.ndarray]
+"""Uniforms in [0, 1), one row a decision, for (decisions, household index, member)."""
 _Position = Callable[[str, np.ndarray, int], np.ndarray]
 """Positions in [0, 1) for (attribute, group of each person, number of groups)."""
 
@@ -285,13 +285,19 @@ class Recipe:
         self._limits = np.cumsum(cells.weight)
         self._limits /= self._limits[-1]
         self._kinds = [np.flatnonzero(cells.youth == youth) for youth in (False, True)]
-        self._block = (cells.origin[cells.cell] == ORIGINS.index("non_western")).astype(np.int64)
+        self._kind_limits = [np.cumsum(cells.weight[kind]) for kind in self._kinds]
+        block = (cells.origin[cells.cell] == ORIGINS.index("non_western")).astype(np.int64)
         band = _BAND[cells.age]
-        group = (band * len(SEXES) + cells.sex) * len(BLOCKS) + self._block
-        self._stratum = group
+        stratum = (band * len(SEXES) + cells.sex) * len(BLOCKS) + block
         # Where the sexes share a distribution they are placed together, which leaves less to the place of a few.
         alike = np.where((band >= _ALIKE[0]) & (band <= _ALIKE[1]), 0, cells.sex)
-        self._status_group = ((band * len(SEXES) + alike) * len(BLOCKS) + self._block) * len(INCOMES) + cells.income
+        status_group = ((band * len(SEXES) + alike) * len(BLOCKS) + block) * len(INCOMES) + cells.income
+        of_home = [column[cells.cell] for column in (cells.youth, cells.origin, cells.family, cells.children)]
+        parents = np.where(cells.role == CHILD, cells.parents[cells.cell], 0)
+        # All that is known of a member side by side: it is read at random places, one cache line a person.
+        self._members = np.stack(
+            [stratum, status_group, block, cells.age, cells.sex, cells.role, parents, *of_home], axis=1
+        ).astype(np.int16)
         self._by_income = cumulated(_by_income(statuses)).reshape(-1, len(STATUSES))
         self._education = cumulated(_educations(parameters, statuses)).reshape(-1, len(EDUCATIONS))
         self._barriers = cumulated(_barriers(parameters)).reshape(-1, 2 ** len(BARRIERS))
@@ -341,17 +347,19 @@ class Recipe:
             raise ValueError("nobody moves into an area of this recipe")
         youth = np.asarray(youth, dtype=bool)
         index = np.arange(len(youth))
-        position = luck("household", index, np.zeros(len(youth), dtype=np.int64))
+        (position,) = luck(("household",), index, np.zeros(len(youth), dtype=np.int64))
         cell = np.zeros(len(youth), dtype=np.int64)
         for kind, mine in enumerate((~youth, youth)):
-            limits = np.cumsum(self.cells.weight[self._kinds[kind]])
+            limits = self._kind_limits[kind]
             at = np.searchsorted(limits, position[mine] * limits[-1], side="right")
             cell[mine] = self._kinds[kind][np.minimum(at, len(limits) - 1)]
         size = self.cells.size[cell]
         household, member = np.repeat(index, size), _within(size)
 
+        positions = dict(zip(_MULTIPLIERS, luck(tuple(_MULTIPLIERS), household, member), strict=True))
+
         def position_of(attribute: str, group: np.ndarray, groups: int) -> np.ndarray:
-            return luck(attribute, household, member)
+            return positions[attribute]
 
         return self._people(cell, int(size.sum()), position_of)[0]
 
@@ -365,31 +373,31 @@ class Recipe:
         dwelling = np.repeat(np.arange(len(cell), dtype=np.int32), size)[:persons]
         member = _within(size)[:persons]
         at = np.repeat(cells.first[cell], size)[:persons] + member
-        home = cells.cell[at]
-        stratum, years = self._stratum[at], cells.age[at]
-        group = self._status_group[at]
+        known = self._members.take(at, axis=0)
+        stratum, group, block = known[:, :3].T.astype(np.int64)
+        years, *rest = np.ascontiguousarray(known[:, 3:].T).astype(np.uint8)
+        sex, role, parents, youth, origin, family, children = rest
         status = pick(self._by_income, group, position("state", group, len(self._by_income)))
         group = stratum * len(STATUSES) + status
         education = pick(self._education, group, position("education", group, len(self._education)))
         part = np.floor(12 * position("birth month", years.astype(np.int64), 100)).astype(np.int16)
-        age = np.maximum(years.astype(np.int16) * 12 + part, 1)
+        age = np.maximum(years.astype(np.int16) * np.int16(12) + part, 1)
         months = self._months(group, status, age, position("months", group, len(self._over)))
         burdened = np.where(years < _SCHOOL_YEARS, _AT["gone"], status).astype(np.int64)
-        group = burdened * len(BLOCKS) + self._block[at]
+        group = burdened * len(BLOCKS) + block
         barriers = pick(self._barriers, group, position("barriers", group, len(self._barriers)))
-        role = cells.role[at]
         people = Persons(
             dwelling=dwelling,
             member=member.astype(np.uint8),
-            youth_dwelling=cells.youth[home],
+            youth_dwelling=youth.astype(bool),
             role=role,
             age=age,
-            sex=cells.sex[at],
-            origin=cells.origin[home],
+            sex=sex,
+            origin=origin,
             education=education,
-            family=cells.family[home],
-            children=cells.children[home],
-            parents=np.where(role == CHILD, cells.parents[home], 0).astype(np.uint8),
+            family=family,
+            children=children,
+            parents=parents,
             barriers=barriers,
             state=_STATE[status],
             months=months,

@@ -240,6 +240,9 @@ def probabilities(hazard: np.ndarray) -> np.ndarray:
     return first + (1 - first.sum(axis=-1, keepdims=True)) * _competing(late)
 
 
+_KEPT = 64
+
+
 @dataclass(frozen=True)
 class Tables:
     """The tables of one calendar year.
@@ -254,10 +257,15 @@ class Tables:
 
     @classmethod
     def of(cls, parameters: ParameterSet, year: int) -> Tables:
-        """Make the tables of calendar year ``year``."""
-        chance = probabilities(hazards(parameters, year)).cumsum(axis=-1)
-        cumulative = threshold(chance).reshape(N_STRATA * len(CELLS), len(PHASES))
-        return cls(cumulative, side_job_hazards(parameters))
+        """Return the tables of calendar year ``year``; those made last are kept for the next replicates."""
+        key = (parameters.digest, year)
+        if key not in _MADE:
+            while len(_MADE) >= _KEPT:
+                _MADE.pop(next(iter(_MADE)))
+            chance = probabilities(hazards(parameters, year)).cumsum(axis=-1)
+            cumulative = threshold(chance).reshape(N_STRATA * len(CELLS), len(PHASES))
+            _MADE[key] = cls(cumulative, side_job_hazards(parameters))
+        return _MADE[key]
 
     @cached_property
     def leave(self) -> np.ndarray:
@@ -269,10 +277,8 @@ class Tables:
         """32-bit limits of a side job starting or ending, by side row."""
         return hazard_threshold(self.side_hazard)
 
-    def destination(self, row: np.ndarray, bits: np.ndarray) -> np.ndarray:
-        """Return the phase code entered by residents who leave table rows ``row`` having drawn ``bits``."""
-        return (bits[:, None] >= self.cumulative[row]).sum(axis=1).astype(np.uint8)
 
+_MADE: dict[tuple[str, int], Tables] = {}
 
 FRAILTIES = 2
 """Classes of a pupil's own propensity to take a side job: 0 low, 1 high, half of all in each."""

@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numba
 
@@ -30,7 +31,7 @@ def cache_folder() -> Path:
     return base / f"kernels-{numba.__version__}-{digest}"
 
 
-def compiled(function: Callable[..., tuple[int, int, int, int]]) -> Callable[..., tuple[int, int, int, int]]:
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile ``function``, caching the machine code in :func:`cache_folder`."""
     before = numba.config.CACHE_DIR  # type: ignore[attr-defined]
     numba.config.CACHE_DIR = str(cache_folder())  # type: ignore[attr-defined]
@@ -48,6 +49,7 @@ def month_pass(  # type: ignore[no-untyped-def]
     side_row,
     out_row,
     move_threshold,
+    move_limits,
     side_threshold,
     out_threshold,
     move_key,
@@ -57,14 +59,14 @@ def month_pass(  # type: ignore[no-untyped-def]
     multiplier_1,
     multiplier_2,
     moved,
-    moved_bits,
+    moved_to,
     side,
     out,
     due,
 ):
     """Draw one month for all residents; fill ``moved``, ``side``, ``out`` and ``due``, return how many each holds.
 
-    ``moved``: rows that leave their state, with the 32 bits drawn; ``side``: rows whose side job starts or ends;
+    ``moved``: rows that leave their state, and where to; ``side``: rows whose side job starts or ends;
     ``out``: rows that leave their dwelling; ``due``: rows whose table row must be renewed before the next month.
     """
     n_moved = 0
@@ -82,27 +84,82 @@ def month_pass(  # type: ignore[no-untyped-def]
         x = (x ^ (x >> s31)) >> s32
         if x < move_threshold[row[i]]:
             moved[n_moved] = i
-            moved_bits[n_moved] = x
+            to = 0
+            while x >= move_limits[row[i], to]:
+                to += 1
+            moved_to[n_moved] = to
             n_moved += 1
         if until[i] == month + 1:
             due[n_due] = i
             n_due += 1
-        s = side_row[i]
-        if s != 0:
-            x = keys[i] ^ side_key
-            x = (x ^ (x >> s30)) * multiplier_1
-            x = (x ^ (x >> s27)) * multiplier_2
-            x = (x ^ (x >> s31)) >> s32
-            if x < side_threshold[s]:
-                side[n_side] = i
-                n_side += 1
-        d = out_row[i]
-        if d != 0:
-            x = keys[i] ^ out_key
-            x = (x ^ (x >> s30)) * multiplier_1
-            x = (x ^ (x >> s27)) * multiplier_2
-            x = (x ^ (x >> s31)) >> s32
-            if x < out_threshold[d]:
-                out[n_out] = i
-                n_out += 1
+        # Entry 0 of a table is never below a draw; asking first costs more than drawing for nothing.
+        x = keys[i] ^ side_key
+        x = (x ^ (x >> s30)) * multiplier_1
+        x = (x ^ (x >> s27)) * multiplier_2
+        x = (x ^ (x >> s31)) >> s32
+        if x < side_threshold[side_row[i]]:
+            side[n_side] = i
+            n_side += 1
+        x = keys[i] ^ out_key
+        x = (x ^ (x >> s30)) * multiplier_1
+        x = (x ^ (x >> s27)) * multiplier_2
+        x = (x ^ (x >> s31)) >> s32
+        if x < out_threshold[out_row[i]]:
+            out[n_out] = i
+            n_out += 1
     return n_moved, n_side, n_out, n_due
+
+
+@compiled
+def renew(  # type: ignore[no-untyped-def]
+    rows,
+    month,
+    births,
+    sinces,
+    phases,
+    states,
+    sexes,
+    origins,
+    roles,
+    youth_dwellings,
+    in_areas,
+    frailties,
+    side_hours,
+    affecteds,
+    row,
+    until,
+    side_row,
+    out_row,
+    age_classes,
+    next_age,
+    side_class,
+    passes,
+    then,
+    cell,
+    next_duration,
+    side,
+    out,
+    first_row,
+    never,
+):
+    """Find the table rows of ``rows`` in ``month``: ``places.renew_rows``, one resident at a time."""
+    oldest = age_classes.shape[0] - 1
+    longest = cell.shape[1] - 1
+    for i in rows:
+        birth = numba.int64(births[i])
+        since = numba.int64(sinces[i])
+        age = min(month - birth, oldest)
+        elapsed = min(month - since, longest)
+        phase = phases[i]
+        if passes[phase] < elapsed:
+            phase = then[phase]
+            phases[i] = phase
+        state = states[i]
+        age_class = age_classes[age]
+        row[i] = first_row[age_class, sexes[i], origins[i]] + cell[phase, elapsed]
+        until[i] = min(next_duration[phase, elapsed] + since, next_age[age] + birth, never)
+        held = 1 if side_hours[i] > 0 else 0
+        affected = 1 if affecteds[i] else 0
+        side_row[i] = side[state, side_class[age] + 1, held, frailties[i], affected]
+        youth = 1 if youth_dwellings[i] else 0
+        out_row[i] = out[roles[i], youth, age_class, state] if in_areas[i] else 0

@@ -22,8 +22,8 @@ class Events:
 
     moved: np.ndarray
     """Rows that leave their state."""
-    moved_bits: np.ndarray
-    """The 32 bits each of them drew; they also decide the destination."""
+    moved_to: np.ndarray
+    """The column of the table in which each of them arrives, uint8; the draw that left also decides it."""
     side: np.ndarray
     """Rows whose side job starts or ends."""
     out: np.ndarray
@@ -42,8 +42,9 @@ def choose(engine: str, resident_months: int) -> str:
 class Risks(NamedTuple):
     """What a month depends on: for each row its entry in three tables of 32-bit thresholds.
 
-    ``side_row`` and ``out_row`` 0: not at risk, or decided elsewhere. ``until`` is the month in which a row of the
-    tables ends.
+    ``move_limits`` has a column for each destination, cumulated; ``move_threshold`` is its last one. ``side_row`` and
+    ``out_row`` 0, whose threshold is 0: not at risk, or decided elsewhere. ``until`` is the month in which a row of
+    the tables ends.
     """
 
     keys: np.ndarray
@@ -52,6 +53,7 @@ class Risks(NamedTuple):
     side_row: np.ndarray
     out_row: np.ndarray
     move_threshold: np.ndarray
+    move_limits: np.ndarray
     side_threshold: np.ndarray
     out_threshold: np.ndarray
     move_key: np.uint64
@@ -75,13 +77,21 @@ class MonthPass:
 
         rows = len(risks.keys)
         if not self._buffers or len(self._buffers[0]) < rows:
-            kinds = (np.int64, np.uint64, np.int64, np.int64, np.int64)
+            kinds = (np.int64, np.uint8, np.int64, np.int64, np.int64)
             self._buffers = tuple(np.empty(rows + rows // 8, dtype=kind) for kind in kinds)
-        moved, bits, side, out, due = self._buffers
-        n_moved, n_side, n_out, n_due = month_pass(*risks, *MULTIPLIERS, moved, bits, side, out, due)
+        moved, to, side, out, due = self._buffers
+        n_moved, n_side, n_out, n_due = month_pass(*risks, *MULTIPLIERS, moved, to, side, out, due)
         return Events(
-            moved[:n_moved].copy(), bits[:n_moved].copy(), side[:n_side].copy(), out[:n_out].copy(), due[:n_due].copy()
+            moved[:n_moved].copy(), to[:n_moved].copy(), side[:n_side].copy(), out[:n_out].copy(), due[:n_due].copy()
         )
+
+
+def destination(limits: np.ndarray, row: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    """Return the destination, uint8, of those who leave rows ``row`` of the cumulated ``limits`` having drawn ``bits``.
+
+    It is the first whose limit is above the draw.
+    """
+    return (bits[:, None] >= limits[row]).sum(axis=1).astype(np.uint8)
 
 
 def _numpy_pass(risks: Risks) -> Events:
@@ -120,9 +130,11 @@ def _numpy_pass(risks: Risks) -> Events:
                 y = mix(keys[at_risk] ^ key) >> top
                 found.append(at_risk[y < threshold[entry[at_risk]]])
     none = np.empty(0, dtype=np.int64)
+    left = np.concatenate(moved) if moved else none
+    drew = np.concatenate(bits) if bits else none.astype(np.uint64)
     return Events(
-        np.concatenate(moved) if moved else none,
-        np.concatenate(bits) if bits else none.astype(np.uint64),
+        left,
+        destination(risks.move_limits, row[left], drew),
         np.concatenate(side) if side else none,
         np.concatenate(out) if out else none,
         np.flatnonzero(risks.until == risks.month + 1),

@@ -2,11 +2,13 @@
 
 A draw is a hash, not the next number of a generator: nobody else's draws, no order of calls, no chunk, thread, process
 or machine can change it. A resident's *person key* mixes seed, replicate and id once; a *moment key* mixes decision,
-month and occurrence; a draw is the mixed exclusive-or of the two (splitmix64's finaliser, all in 64-bit integers).
+month and occurrence; a draw is the mixed exclusive-or of the two (splitmix64's finaliser, all in 64-bit integers),
+mixed once more with a *subject key* where the same is decided about several things.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -35,6 +37,11 @@ def moment_key(decision: str, month: int, occurrence: int = 0) -> np.uint64:
     """Return the 64-bit key of a decision in a month."""
     name = f"{decision}\x1f{month}\x1f{occurrence}".encode()
     return np.uint64(int.from_bytes(blake2b(name, digest_size=8).digest(), "little"))
+
+
+def subject_key(name: str) -> np.uint64:
+    """Return the 64-bit key of something that the same decision is made about, such as an activity item."""
+    return moment_key(f"about: {name}", 0)
 
 
 def _luck(seed: int, replicate: int) -> np.uint64:
@@ -92,29 +99,39 @@ class Stream(Growing):
         """Return the person keys of ids that need not have a row yet."""
         return _keys(ids, self._lucks[block])
 
-    def bits(self, decision: str, month: int, rows: np.ndarray, occurrence: int = 0) -> np.ndarray:
-        """Return 64 random bits a row."""
+    def bits(
+        self, decision: str, month: int, rows: np.ndarray, occurrence: int = 0, subject: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return 64 random bits a row; ``subject`` (subject keys, one a row) tells what each decides about."""
         keys = self.keys.take(rows)
         keys ^= moment_key(decision, month, occurrence)
-        return mix(keys)
+        mix(keys)
+        if subject is not None:
+            keys ^= subject
+            mix(keys)
+        return keys
 
     @staticmethod
-    def draw_with(keys: np.ndarray, decision: str, month: int) -> np.ndarray:
-        """Return a uniform in [0, 1) for the person keys ``keys``: the very draw those people have in :meth:`draw`."""
-        return (mix(keys ^ moment_key(decision, month)) >> np.uint64(11)) * 2.0**-53
+    def draw_with(keys: np.ndarray, decisions: Sequence[str], month: int) -> np.ndarray:
+        """Return uniforms in [0, 1), one row a decision: what people of these ``keys`` get in :meth:`draw`."""
+        moments = np.array([moment_key(decision, month) for decision in decisions], dtype=np.uint64)
+        return (mix(keys ^ moments[:, None]) >> np.uint64(11)) * 2.0**-53
 
-    def draw(self, decision: str, month: int, rows: np.ndarray, occurrence: int = 0) -> np.ndarray:
+    def draw(
+        self, decision: str, month: int, rows: np.ndarray, occurrence: int = 0, subject: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return a uniform in [0, 1) a row, 53 bits fine.
 
         ``decision`` names what is decided, ``month`` counts from the start of the run, ``rows`` are resident rows
-        (resident ids when there is one replicate); ``occurrence`` tells repeated decisions of a month apart.
+        (resident ids when there is one replicate); ``occurrence`` tells repeated decisions of a month apart, and
+        ``subject`` (subject keys, one a row) the same decision about different things.
 
         >>> import numpy as np
         >>> stream = Stream(seed=1, replicates=range(1), residents=5)
         >>> bool(stream.draw("move", 3, np.array([2]))[0] == stream.draw("move", 3, np.array([4, 2]))[1])
         True
         """
-        return (self.bits(decision, month, rows, occurrence) >> np.uint64(11)) * 2.0**-53
+        return (self.bits(decision, month, rows, occurrence, subject) >> np.uint64(11)) * 2.0**-53
 
 
 def hazard_threshold(hazard: np.ndarray) -> np.ndarray:

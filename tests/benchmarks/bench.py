@@ -306,7 +306,7 @@ def million() -> tuple[float, int, float]:
     gc.collect()
     made = len(gc.get_objects()) - before
     arrays = [getattr(model.population, name) for name in model.population.names]
-    held = [*arrays, model.stream.keys, *(course.status.code for course in model.courses)]
+    held = [*arrays, model.stream.keys, model._programme]
     return spent, made, sum(a.nbytes for a in held) / scenario.residents
 
 

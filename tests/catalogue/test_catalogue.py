@@ -15,7 +15,7 @@ import run
 from calibration.calibrate import leisure_job_shares
 from sim import AreaModel, Scenario, ensemble
 from sim.activities import ActivityType, catalogue
-from sim.activities.base import Course
+from sim.activities.programme import Course
 from sim.chain import side_job_path
 from sim.demand import YEARS as DEMAND_YEARS
 from sim.demand import demand
@@ -392,6 +392,7 @@ class Recorded(ParameterSet):
 @pytest.mark.parametrize("name", SETS)
 def test_every_parameter_of_a_set_is_used(name: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("sim.recipe._FITTED", {})
+    monkeypatch.setattr("sim.transitions._MADE", {})
     recorded = Recorded(ParameterSet.read(name))
     for scenario in SCENARIOS:
         small = scenario.scaled(50)

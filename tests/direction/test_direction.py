@@ -36,7 +36,7 @@ def by_replicate(model: AreaModel, rows: np.ndarray) -> np.ndarray:
 def served(model: AreaModel, event: str = "enrolled") -> np.ndarray:
     """Return how many were enrolled (or met another event), by replicate."""
     rows = [rows for course in model.courses for e, _, rows in course.events() if e == event]
-    return by_replicate(model, np.concatenate(rows))
+    return by_replicate(model, np.concatenate([np.empty(0, dtype=np.int64), *rows]))
 
 
 def not_fewer(more: np.ndarray, fewer: np.ndarray) -> None:

@@ -11,7 +11,7 @@ from lives import assert_same_lives, columns, common, names, reached
 
 from sim import AreaModel, Scenario, compare, ensemble
 from sim import ParameterSet as Parameters
-from sim.activities.base import Course
+from sim.activities.programme import Programme
 from sim.collect import Life
 from sim.comparison import Shared, pairing, touched_people
 from sim.ensemble import Job
@@ -346,14 +346,14 @@ def test_an_injected_leak_is_seen(
 ) -> None:
     """A course that reaches past its records, to one grown-up, in replicate 1 only."""
     row = leisure_jobs.residents + an_adult(baseline, replicate=1)
-    run_month = Course.run_month
+    run_month = Programme.run_month
 
-    def leaking(self: Course, month: int, people: Population) -> np.ndarray:
-        if month == 20:
+    def leaking(self: Programme, month: int, people: Population) -> np.ndarray:
+        if self.courses and month == 20:
             leak(people, row)
         return run_month(self, month, people)
 
-    monkeypatch.setattr(Course, "run_month", leaking)
+    monkeypatch.setattr(Programme, "run_month", leaking)
     proof = compare(leisure_jobs, baseline, replicates=2).pairing
     assert proof["untouched_identical"] is False
     assert [pair["untouched_identical"] for pair in proof["pairs"]] == [True, False]
@@ -361,14 +361,14 @@ def test_an_injected_leak_is_seen(
 
 def test_leaked_luck_is_seen(monkeypatch: pytest.MonkeyPatch, leisure_jobs: Scenario, baseline: Scenario) -> None:
     """A course that changes the luck of adults shows as soon as it leads somewhere."""
-    run_month = Course.run_month
+    run_month = Programme.run_month
 
-    def leaking(self: Course, month: int, people: Population) -> np.ndarray:
-        if month == 1:
+    def leaking(self: Programme, month: int, people: Population) -> np.ndarray:
+        if self.courses and month == 1:
             people.stream.keys[people.birth < -30 * 12] ^= np.uint64(1)
         return run_month(self, month, people)
 
-    monkeypatch.setattr(Course, "run_month", leaking)
+    monkeypatch.setattr(Programme, "run_month", leaking)
     assert compare(leisure_jobs, baseline, replicates=1).pairing["untouched_identical"] is False
 
 

@@ -69,7 +69,7 @@ def test_stocks_and_flows_of_the_queue_balance_every_month(busy: Scenario) -> No
         np.testing.assert_array_equal(queue.waiting, waiting)
         np.testing.assert_array_equal(queue.enrolled, total["enrolled"] - ended)
         assert (queue.enrolled <= queue.places).all()
-        status = np.bincount(model.stream.block[np.flatnonzero(course.status.unserved)], minlength=len(REPLICATES))
+        status = np.bincount(model.stream.block[np.flatnonzero(course.unserved)], minlength=len(REPLICATES))
         np.testing.assert_array_equal(status, total["queued"] - total["enrolled"])
     flows = {name: sum(getattr(queue, name) for queue in course.queue_months) for name in QUEUE_FLOWS}
     for name, event in QUEUE_FLOWS.items():

@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim import population
 from sim.engine import kernels
 from sim.engine.months import COMPILE_FROM, Events, MonthPass, Risks, choose
+from sim.engine.places import Places, renew_rows
 from sim.engine.streams import Stream, moment_key, threshold
 
 SOURCE = Path(kernels.__file__)
@@ -28,6 +30,7 @@ class Drawn(NamedTuple):
     side_row: np.ndarray
     out_row: np.ndarray
     chances: np.ndarray
+    parts: np.ndarray
     side_chances: np.ndarray
     out_chances: np.ndarray
 
@@ -43,6 +46,7 @@ def tables(residents: int, seed: int, month: int) -> Drawn:
         luck.integers(0, 25, residents).astype(np.uint8) * rare[0],
         luck.integers(0, 43, residents).astype(np.uint8) * rare[1],
         chances,
+        chances[:, None] * np.append(np.sort(luck.random((50, 3)), axis=1), np.ones((50, 1)), axis=1),
         side_chances,
         out_chances,
     )
@@ -73,7 +77,7 @@ def test_numpy_and_numba_draw_the_same_events(residents: int, seed: int, month: 
         other = getattr(numba, name)
         assert array.dtype == other.dtype, name
         np.testing.assert_array_equal(array, other, err_msg=name)
-        if name != "moved_bits":
+        if name != "moved_to":
             assert (np.diff(array) > 0).all()
 
 
@@ -88,7 +92,9 @@ def test_a_month_against_the_definition() -> None:
     assert events.side.tolist() == np.flatnonzero(v < drawn.side_chances[drawn.side_row]).tolist()
     assert events.out.tolist() == np.flatnonzero(w < drawn.out_chances[drawn.out_row]).tolist()
     assert events.due.tolist() == np.flatnonzero(drawn.until == month + 1).tolist()
-    assert (events.moved_bits == np.floor(u[events.moved] * 2**32)).all()
+    parts = drawn.parts[drawn.row[events.moved]]
+    assert events.moved_to.tolist() == (u[events.moved, None] >= parts).sum(axis=1).tolist()
+    assert set(events.moved_to) == {0, 1, 2, 3}
     assert min(len(events.moved), len(events.side), len(events.out)) > 100
 
 
@@ -103,6 +109,7 @@ def even(keys: np.ndarray, chance: float, month: int) -> Risks:
         none,
         none,
         threshold(np.array([chance])),
+        threshold(np.array([[chance / 3, chance]])),
         never,
         never,
         *(moment_key(name, month) for name in ("move", "side job", "move out")),
@@ -127,9 +134,46 @@ def test_buffers_grow_with_the_residents() -> None:
     for residents in (0, 10, 11, 100, 5000, 40):
         found = [run(even(keys[:residents], 0.5, 1)) for run in runs.values()]
         np.testing.assert_array_equal(found[0].moved, found[1].moved)
-        np.testing.assert_array_equal(found[0].moved_bits, found[1].moved_bits)
+        np.testing.assert_array_equal(found[0].moved_to, found[1].moved_to)
         everybody = runs["numpy"](even(keys, 0.5, 1)).moved
         np.testing.assert_array_equal(found[0].moved, everybody[everybody < residents])
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**31), st.integers(1, 600))
+def test_numpy_and_numba_find_the_same_places(seed: int, month: int) -> None:
+    """Whoever the residents are, and only for those asked."""
+    luck = np.random.default_rng(seed)
+    rows = 2000
+    lookups = population._LOOKUPS
+    people = Places(
+        birth=(month - luck.integers(0, 1300, rows)).astype(np.int16),
+        since=(month - luck.integers(0, 900, rows)).astype(np.int16),
+        phase=luck.integers(0, len(lookups.then), rows).astype(np.uint8),
+        state=luck.integers(0, lookups.side.shape[0], rows).astype(np.uint8),
+        sex=luck.integers(0, 2, rows).astype(np.uint8),
+        origin=luck.integers(0, 3, rows).astype(np.uint8),
+        role=luck.integers(0, 3, rows).astype(np.uint8),
+        youth_dwelling=luck.random(rows) < 0.5,
+        in_area=luck.random(rows) < 0.5,
+        frailty=luck.integers(0, 2, rows).astype(np.uint8),
+        side_hours=np.where(luck.random(rows) < 0.5, 6, 0).astype(np.float32),
+        affected=luck.random(rows) < 0.5,
+        row=np.zeros(rows, dtype=np.uint16),
+        until=np.zeros(rows, dtype=np.int16),
+        side_row=np.zeros(rows, dtype=np.uint8),
+        out_row=np.zeros(rows, dtype=np.uint8),
+    )
+    asked = np.flatnonzero(luck.random(rows) < 0.7)
+    found = {engine: Places(*(column.copy() for column in people)) for engine in ("numpy", "numba")}
+    for engine, places in found.items():
+        renew_rows(engine, asked, month, places, lookups)
+    for name, numpy, numba in zip(Places._fields, found["numpy"], found["numba"], strict=True):
+        np.testing.assert_array_equal(numpy, numba, err_msg=name)
+    others = np.setdiff1d(np.arange(rows), asked)
+    for column in found["numpy"][-4:]:
+        assert not column[others].any()
+        assert column[asked].any()
 
 
 def test_auto_compiles_only_where_it_pays() -> None:
@@ -223,11 +267,11 @@ def test_the_kernels_see_nothing_of_ours() -> None:
         if isinstance(node, ast.FunctionDef)
         and any(isinstance(d, ast.Name) and d.id == "compiled" for d in node.decorator_list)
     ]
-    assert [node.name for node in compiled] == ["month_pass"]
+    assert [node.name for node in compiled] == ["month_pass", "renew"]
     for function in compiled:
         used = {node.id for part in function.body for node in ast.walk(part) if isinstance(node, ast.Name)}
         own = {argument.arg for argument in function.args.args}
         local = {
             node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
         }
-        assert used - own - local == {"numba", "range"}
+        assert used - own - local <= {"numba", "range", "min"}

@@ -252,7 +252,7 @@ def test_a_million_residents_are_no_million_objects(residents: int) -> None:
     gc.collect()
     made = len(gc.get_objects()) - before
     columns = sum(a.nbytes for a in vars(model.population).values() if isinstance(a, np.ndarray))
-    each = (columns + model.stream.keys.nbytes + model.courses[0].status.code.nbytes) / residents
+    each = (columns + model.stream.keys.nbytes + model._programme.nbytes) / residents
     print(f"{made} objects, {each:.0f} bytes a resident")
     assert made < 2_000
     assert each <= 96

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,8 +40,12 @@ def people(parameters: ParameterSet) -> Persons:
     return recipe("area", parameters).first(60_000)
 
 
-def luck(decision: str, household: np.ndarray, member: np.ndarray, salt: int = 0) -> np.ndarray:
-    """Uniforms that depend on their arguments only."""
+def luck(decisions: Sequence[str], household: np.ndarray, member: np.ndarray) -> np.ndarray:
+    """Uniforms that depend on their arguments only, one row a decision."""
+    return np.stack([uniform(decision, household, member) for decision in decisions])
+
+
+def uniform(decision: str, household: np.ndarray, member: np.ndarray, salt: int = 0) -> np.ndarray:
     offset = np.uint64(sum(ord(c) * 31**i for i, c in enumerate(decision)) % 2**40 + salt)
     x = (household.astype(np.uint64) * np.uint64(64) + member.astype(np.uint64) + offset) * np.uint64(
         0x9E3779B97F4A7C15
@@ -243,10 +247,10 @@ def test_a_larger_area_contains_the_smaller_one(parameters: ParameterSet, name: 
 
 def test_a_newcomer_depends_on_nobody_else(parameters: ParameterSet) -> None:
     area = recipe("area", parameters)
-    youth = luck("kind", np.arange(300), np.zeros(300)) < 0.2
+    youth = uniform("kind", np.arange(300), np.zeros(300)) < 0.2
     all_of_them = area.newcomers(youth, luck)
     picked = np.array([250, 3, 77])
-    few = area.newcomers(youth[picked], lambda decision, household, member: luck(decision, picked[household], member))
+    few = area.newcomers(youth[picked], lambda decisions, household, member: luck(decisions, picked[household], member))
     for index, household in enumerate(picked):
         for name, column in few._asdict().items():
             mine = column[few.dwelling == index]
@@ -260,7 +264,7 @@ def test_newcomers_are_people_of_the_recipe(parameters: ParameterSet) -> None:
     """Within four standard errors of a sample of dwellings, for each of 15 shares."""
     area = recipe("area", parameters)
     households = 20_000
-    youth = luck("kind", np.arange(households), np.zeros(households)) < (area.cells.weight @ area.cells.youth)
+    youth = uniform("kind", np.arange(households), np.zeros(households)) < (area.cells.weight @ area.cells.youth)
     new, settled = area.newcomers(youth, luck), area.first(200_000)
     head = np.append(True, np.diff(new.dwelling) > 0)
     assert (new.youth_dwelling[head] == youth).all()

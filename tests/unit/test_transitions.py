@@ -6,6 +6,7 @@ import pytest
 from sim import AreaModel, ParameterSet, Scenario
 from sim.chain import FIRST, MONTHS_OF, N_EXPANDED, PHASE_OF, SUCCESSOR, Chain, expanded, side_job_path
 from sim.demand import YEARS, demand
+from sim.engine.months import destination
 from sim.engine.streams import threshold
 from sim.scenario import month_number
 from sim.states import (
@@ -275,7 +276,7 @@ def test_destinations_are_inverted_in_the_order_of_the_phases(parameters: Parame
         possible = np.flatnonzero(limits > low)
         assert len(possible) >= 2
         for ends in (low[possible], limits[possible] - np.uint64(1)):
-            found = tables.destination(np.full(len(possible), row), ends)
+            found = destination(tables.cumulative, np.full(len(possible), row), ends)
             assert found.tolist() == possible.tolist()
 
 
