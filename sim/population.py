@@ -32,9 +32,11 @@ from .transitions import (
     SIDE_AGES,
     SIDE_CLASS,
     SIDE_KIND,
+    STAYER,
     activation_share,
     side_row,
     small_job_row,
+    stayer_share,
     steady_past,
 )
 
@@ -160,9 +162,11 @@ class Population(Growing):
                 "small_job_hours_at_most",
             )
         }
+        self._stayers = stayer_share(parameters)
         self.out_hazard = self._out_hazards(parameters)
         stacked = len(stream.replicates)
         self._settle(Persons(*(np.tile(column, stacked) for column in persons)), np.arange(len(stream)), 0, 0)
+        self._stay(np.arange(len(stream)))
         of_age = (self.birth <= -25 * 12) & (self.birth > -51 * 12)
         for code, key in enumerate(("job_ready", "activity_ready")):
             self.cohort[(COUNTS_AS[self.phase] == CODE[key]) & of_age] = code
@@ -228,6 +232,17 @@ class Population(Growing):
                 "out_row": 0,
             },
         )
+
+    def _stay(self, rows: np.ndarray) -> None:
+        """Let the parameter's share of those of ``rows`` who are found job-ready stay so for good.
+
+        Newcomers come from the same stock as the residents of the start (assumption); who becomes job-ready later never
+        is a stayer.
+        """
+        if self._stayers:
+            ready = rows[STAYER[self.phase[rows]] != self.phase[rows]]
+            stay = ready[self.stream.draw("stays job-ready", 0, ready) < self._stayers]
+            self.phase[stay] = STAYER[self.phase[stay]]
 
     def _months(self, persons: Persons, phase: np.ndarray, age_class: np.ndarray, luck: np.ndarray) -> np.ndarray:
         """Return months spent in the phase: of a steady state where hazards depend on them, else the recipe's."""
@@ -295,6 +310,7 @@ class Population(Growing):
         ids = self.stream.first_id + newcomer_ids(dwelling[household], occupant[household], persons.member)
         rows = self.stream.add(ids, block[household])
         self._settle(persons._replace(dwelling=dwelling[household]), rows, occupant[household], month)
+        self._stay(rows)
         return rows
 
     def grow_small_jobs(self, rows: np.ndarray) -> None:
