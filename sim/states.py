@@ -216,8 +216,9 @@ class Move:
 
 
 _YOUTH = ("16-17", "18-19", "20-24")
+_YOUNG_ADULT = ("18-19", "20-24")
 _OVER_24 = ("25-50", "51-64")
-_ADULT = ("18-19", "20-24", *_OVER_24)
+_ADULT = (*_YOUNG_ADULT, *_OVER_24)
 
 
 def _exits_to_no_benefit(origin: str, early: str | None = None, reform: tuple[str, ...] = ()) -> tuple[Move, ...]:
@@ -311,9 +312,10 @@ MOVES: Final = (
         Move(
             "employed",
             to,
-            ("job_loss_months_{months}", f"job_loss_share_{to}", "job_loss_factor_{sex}_{like}"),
-            _ADULT,
+            ("job_loss_months_{months}", f"job_loss_share_{to}", factor),
+            ages,
         )
+        for factor, ages in (("job_loss_factor_young", _YOUNG_ADULT), ("job_loss_factor_{sex}_{like}", _OVER_24))
         for to in ("job_ready", "insured_unemployed", "self_supporting")
     ),
     Move("insured_unemployed", "employed", ("rate_insured_unemployed_to_employed",), _ADULT, dated=("demand",)),
@@ -333,19 +335,17 @@ MOVES: Final = (
         for to in ("job_ready", "activity_ready", "employed")
     ),
     *(
-        Move(
-            "basic_school",
-            to,
-            ("rate_out_of_basic_school", f"basic_school_share_{to}"),
-            (*_YOUTH, *_OVER_24),
-        )
+        Move("basic_school", to, (f"rate_basic_school_to_{to}",), (*_YOUTH, *_OVER_24))
         for to in ("in_education", "employed", "self_supporting")
     ),
-    Move("in_education", "employed", ("rate_youth_in_education_to_employed_{age}",), _YOUTH, dated=("demand",)),
-    Move("in_education", "self_supporting", ("rate_youth_in_education_to_self_supporting_{age}",), _YOUTH),
-    Move("self_supporting", "in_education", ("rate_youth_self_supporting_to_in_education_{age}",), _YOUTH),
-    Move("self_supporting", "employed", ("rate_youth_self_supporting_to_employed_{age}",), _YOUTH, dated=("demand",)),
-    Move("employed", "in_education", ("rate_youth_employed_to_in_education_{age}",), _YOUTH),
+    Move("in_education", "employed", ("rate_youth_in_education_to_employed",), _YOUTH, dated=("demand",)),
+    *(
+        Move("in_education", "self_supporting", (f"rate_youth_in_education_to_self_supporting_{name}",), ages)
+        for name, ages in (("16_19", ("16-17", "18-19")), ("20_24", ("20-24",)))
+    ),
+    Move("self_supporting", "in_education", ("rate_youth_self_supporting_to_in_education_{sex}",), _YOUTH),
+    Move("self_supporting", "employed", ("rate_youth_self_supporting_to_employed",), _YOUTH, dated=("demand",)),
+    Move("employed", "in_education", ("rate_youth_employed_to_in_education",), _YOUTH),
     Move("employed", "self_supporting", ("rate_youth_employed_to_self_supporting",), ("16-17",)),
     *(
         Move(phase.key, "gone", terms, ages)

@@ -189,7 +189,6 @@ SPLITS: tuple[str, ...] = (
     "activity_ready_exit_share_",
     "job_loss_share_",
     "other_benefit_share_",
-    "basic_school_share_",
 )
 """Beginnings of parameter ids that split one rate over destinations: those of a split (and sex) sum to 1."""
 
