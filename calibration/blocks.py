@@ -1,7 +1,7 @@
 """Blocks: parameters that are fitted to published shares of their own, beside the benefit flows.
 
-A block is a :class:`calibration.likelihood.Problem`, so whatever samples or tabulates that takes a block, too. It differs in
-what is published: separate shares instead of a joint table, with a discrepancy for each way of counting.
+A block is a :class:`calibration.likelihood.Problem`, so whatever samples or tabulates that takes a block, too. It
+differs in what is published: separate shares instead of a joint table, with a discrepancy for each way of counting.
 """
 
 from __future__ import annotations
@@ -46,38 +46,43 @@ class Counting(NamedTuple):
 COUNTING: Final[Mapping[str, Counting]] = {
     "status": Counting(
         0.015,
-        "Som i modellen: job (over 110 timer i 4. kvartal) går før uddannelse, uddannelse før ingen af delene; i modellen "
-        "tilstanden i december, grundskolen talt som uddannelse. 1,5 point til det, der ikke er ens (timer og dato).",
-        "As in the model: work (over 110 hours in the fourth quarter) goes before education, education before neither; in "
-        "the model the state in December, basic school counted as education. 1.5 points for what differs (hours, date).",
+        "Som i modellen: job (over 110 timer i 4. kvartal) går før uddannelse, uddannelse før ingen af "
+        "delene; i modellen tilstanden i december, grundskolen talt som uddannelse. 1,5 point til det, der "
+        "ikke er ens (timer og dato).",
+        "As in the model: work (over 110 hours in the fourth quarter) goes before education, education before"
+        " neither; in the model the state in December, basic school counted as education. 1.5 points for what"
+        " differs (hours, date).",
     ),
     "carried": Counting(
         0.03,
-        "Som i modellen, men trykt for dem, der havde alderen i et andet år, og båret over til senere (antagelse): dobbelt "
-        "så meget, 3 point.",
-        "As in the model, but printed for those of the age in another year and carried over to later ones (assumption): "
-        "twice as much, 3 points.",
+        "Som i modellen, men trykt for dem, der havde alderen i et andet år, og båret over til senere "
+        "(antagelse): dobbelt så meget, 3 point.",
+        "As in the model, but printed for those of the age in another year and carried over to later ones "
+        "(assumption): twice as much, 3 points.",
     ),
     "income": Counting(
         0.05,
-        "Årets hovedindkomst; en studerende, der tjener under 60.000 kr., er studerende, også med over 110 timer i 4. "
-        "kvartal. Modellen kender kun tilstanden i december. 5 point: så langt ligger de to tællemåder fra hinanden for "
-        "unge uden job og uddannelse (21 % i figur 4.1, 26 % i figur 4.4).",
-        "Main income of the year; a student earning less than 60,000 DKK is a student, even with over 110 hours in the "
-        "fourth quarter. The model knows the state in December only. 5 points: as far apart are the two ways of counting "
-        "for the young in neither work nor education (21 % in Figure 4.1, 26 % in Figure 4.4).",
+        "Årets hovedindkomst; en studerende, der tjener under 60.000 kr., er studerende, også med over 110 "
+        "timer i 4. kvartal. Modellen kender kun tilstanden i december. 5 point: så langt ligger de to "
+        "tællemåder fra hinanden for unge uden job og uddannelse (21 % i figur 4.1, 26 % i figur 4.4).",
+        "Main income of the year; a student earning less than 60,000 DKK is a student, even with over 110 "
+        "hours in the fourth quarter. The model knows the state in December only. 5 points: as far apart are "
+        "the two ways of counting for the young in neither work nor education (21 % in Figure 4.1, 26 % in "
+        "Figure 4.4).",
     ),
     "education_first": Counting(
         0.05,
         "Uddannelse går før job, og fuldført uddannelse tæller med. Modellen sætter job først og ved ikke, om den "
         "beskæftigede også læser: dens andel i job med kun grundskole er en øvre grænse. Kan ikke opfyldes.",
-        "Education goes before work, and completed education counts. The model puts work first and does not know whether "
-        "the employed also study: its share in work with basic school only is an upper limit. Cannot be met.",
+        "Education goes before work, and completed education counts. The model puts work first and does not "
+        "know whether the employed also study: its share in work with basic school only is an upper limit. "
+        "Cannot be met.",
     ),
     "paid_hours": Counting(
         0.0,
         "Mindst 26 betalte timer i kalenderåret, som i modellen; kontrolgruppen bor i almene boliger uden helhedsplan.",
-        "At least 26 paid hours in the calendar year, as in the model; the controls live in social housing without a plan.",
+        "At least 26 paid hours in the calendar year, as in the model; the controls live in social housing without "
+        "a plan.",
     ),
     "earnings": Counting(
         0.02,
@@ -86,15 +91,19 @@ COUNTING: Final[Mapping[str, Counting]] = {
     ),
     "change": Counting(
         0.015,
-        "Ændring 2011-2016 for dem, der er 25-50 år det ene og det andet år, fra to trykte år på en ret linje. 1,5 point: "
-        "hvordan faldet fordeler sig over 2009-2016, er ikke trykt.",
-        "Change over 2011-2016 among those aged 25-50 in the one and the other year, from two printed years on a straight "
-        "line. 1.5 points: how the fall is spread over 2009-2016 is not printed.",
+        "Ændring 2011-2016 for dem, der er 25-50 år det ene og det andet år, fra to trykte år på en ret "
+        "linje. 1,5 point: hvordan faldet fordeler sig over 2009-2016, er ikke trykt; stikprøven giver under "
+        "et halvt point.",
+        "Change over 2011-2016 among those aged 25-50 in the one and the other year, from two printed years "
+        "on a straight line. 1.5 points: how the fall is spread over 2009-2016 is not printed; sampling is "
+        "below half a point.",
     ),
-    "placed": Counting(
-        0.01,
-        "Udgangspunktet i december 2011, som opskriften placerer beboerne; ingen rate bestemmer det.",
-        "The starting point in December 2011, as the recipe places the residents; no rate decides it.",
+    "level": Counting(
+        0.05,
+        "Lønmodtagere med over 110 timer; modellens niveau er registrets for 2011 (primær status, også "
+        "selvstændige), så kun ændringen kan sammenlignes. Kan ikke opfyldes.",
+        "Wage earners with over 110 hours; the model's level is that of the register of 2011 (primary status,"
+        " self-employed included), so only the change can be compared. Cannot be met.",
     ),
 }
 """How the model counts, by the name targets give it."""
@@ -104,8 +113,8 @@ COUNTING: Final[Mapping[str, Counting]] = {
 class BlockTarget(Target):
     """A published share of a block; ``id`` joins the ids of its evidence ``rows`` by + (added) or & (weighted mean).
 
-    ``role``: ``fit``, ``hold_out`` (scored) or ``shown`` (repeats, contradicts or cannot be met); ``counting`` names an entry
-    of COUNTING; ``note_da`` and ``note_en`` say why a fitted share is missed by more than 2.5 points.
+    ``role``: ``fit``, ``hold_out`` (scored) or ``shown`` (repeats, contradicts or cannot be met); ``counting`` names an
+    entry of COUNTING; ``note_da`` and ``note_en`` say why a fitted share is missed by more than 2.5 points.
     """
 
     role: str = "fit"
@@ -119,17 +128,17 @@ def published(ids: Sequence[str], weights: Sequence[float]) -> tuple[float, floa
     """Return the weighted sum of printed shares and the interval that their printing leaves open."""
     values = [float(rows("targets")[id]["value"]) for id in ids]
     ends = [published_interval(id, value) for id, value in zip(ids, values, strict=True)]
-    low, high = np.transpose(ends)
-    return float(np.dot(weights, values)), float(np.dot(weights, low)), float(np.dot(weights, high))
+    parts = np.sort(np.transpose(ends) * np.asarray(weights), axis=0)
+    return float(np.dot(weights, values)), float(parts[0].sum()), float(parts[1].sum())
 
 
 class SharesLikelihood(Likelihood):
     """The Gaussian of separate published shares; a "joint table" is the shares themselves, shape (draws, targets).
 
     Covariance, fixed beforehand: sampling of the printed number of persons at the published share (groups of the same
-    people at the same date exclude each other), width²/12 of the rounding interval, and the discrepancy of the counting.
-    Of the same people at two dates the correlation of sampling errors is left out: with some 1,600 persons it is at most a
-    sixth of the variance, the discrepancy being the rest.
+    people at the same date exclude each other), width²/12 of the rounding interval, and the discrepancy of the
+    counting. Of the same people at two dates the correlation of sampling errors is left out: with some 1,600 persons it
+    is at most a sixth of the variance, the discrepancy being the rest.
     """
 
     def __init__(self, targets: Sequence[BlockTarget]) -> None:
@@ -141,7 +150,7 @@ class SharesLikelihood(Likelihood):
         self.own_variance = (self.high - self.low) ** 2 / 12 + discrepancy**2
         people = [(t.group_by, t.group, t.month, t.n) for t in targets]
         together = np.array([[a == b for b in people] for a in people])
-        share = np.clip(self.observed, 0, 1)
+        share = np.clip(self.observed, 0, 1)  # changes, which are no shares, have their sampling in the discrepancy
         n = np.array([t.n for t in targets], dtype=float)
         self._sampling = (np.diag(share) - together * np.outer(share, share)) / n
 
@@ -172,7 +181,8 @@ class SharesLikelihood(Likelihood):
         return np.asarray((((self.observed - joint) @ self.whitening.T) ** 2).sum(axis=1))
 
 
-class _Fitted(NamedTuple):
+@dataclass(frozen=True)
+class _Fitted:
     """The shares of the fitted targets among all."""
 
     read: Shares
@@ -186,8 +196,8 @@ class _Fitted(NamedTuple):
 class Block(Problem):
     """Parameters with priors, and the published shares they are fitted to or held against.
 
-    ``everything`` are all targets in order, ``read`` their shares under given values; ``targets`` and ``joint`` are those
-    fitted.
+    ``everything`` are all targets in order, ``read`` their shares under given values; ``targets`` and ``joint`` are
+    those fitted.
     """
 
     everything: tuple[BlockTarget, ...] = ()
@@ -219,16 +229,23 @@ class Block(Problem):
         up, down = np.split(self.residuals(np.vstack([z + steps, z - steps])), 2)
         return np.asarray((up - down).T / (2 * _STEP))
 
-    def optimum(self, starts: int = 4) -> Optimum:
+    def starts(self, number: int) -> np.ndarray:
+        """Return points spread evenly over the priors to look for optima from, shape (number, parameters).
+
+        The first is the prior medians.
+        """
+        even = qmc.Halton(len(self.priors), scramble=False).random(number)
+        even[0] = 0.5
+        return centres(self.priors) + spreads(self.priors) * norm.ppf(np.clip(even, 0.07, 0.93))
+
+    def optimum(self, starts: np.ndarray) -> Optimum:
         """Return the highest point of the posterior density reached from ``starts``, with its curvature (the Hessian).
 
-        Least squares on the residuals, from the prior medians and from points spread evenly over the priors.
+        Least squares on the residuals; ``starts`` (starts, parameters) are on the unconstrained scale.
         """
-        spread = norm.ppf((qmc.Sobol(len(self.priors), scramble=False).random(starts) + 0.5 / starts) % 1)
-        spread[0] = 0
         found = [
-            least_squares(lambda z: self.residuals(z[None])[0], start, self.slopes, xtol=1e-10, ftol=1e-10, gtol=1e-10)
-            for start in centres(self.priors) + spreads(self.priors) * np.clip(spread, -1.5, 1.5)
+            least_squares(lambda z: self.residuals(z[None])[0], start, self.slopes, xtol=1e-9, ftol=1e-12, gtol=1e-8)
+            for start in starts
         ]
         z = min(found, key=lambda one: one.cost).x
         return Optimum(z, float(self.log_posterior(z[None])[0]), covariance(self.log_posterior, z))

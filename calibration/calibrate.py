@@ -2,7 +2,8 @@
 
 What a structure leaves free is fitted to the 12 printed shares of the 2011 cohorts; a constant makes usual activation
 neutral on them; factors on job loss to the change of employment over 2011-2016; the starting hazards of side jobs, the
-same in all structures, to the leisure-job shares of the published control group. ``python -m calibration.calibrate``
+same in all structures, to the leisure-job shares of the published control group; the rates of the young, the same in
+all structures, too, to what is published of them (the optimum of their posterior). ``python -m calibration.calibrate``
 prints the fits of all structures or of those named; ``--write`` renews the shipped parameter sets.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,11 @@ from sim.sources import PARAMETER_SETS, Target, rows
 from sim.states import CODE, ORIGINS, PHASE_CODE, PHASES, SEXES
 from sim.transitions import AGE_CLASS, FRAILTIES
 
+from .priors import unconstrained, values_of
 from .structures import STRUCTURES, Structure
 from .targets import AGED_15_20, CONTROL_PATH, Targets, control_path
 from .twin import START, Twin, cohort_weights
+from .youths import youth_block, youth_targets
 
 SIDE_JOB_STARTS = tuple(f"side_job_start_age_{age}" for age in ("11_9", "15_9", "17_0"))
 _AGE = np.array(30 * 12)
@@ -50,7 +53,8 @@ _LAST_AGE = 25
 class Fit:
     """Fitted values by parameter id with standard errors, the fitted shares by target id, and how well they fit.
 
-    ``chi_square`` is that of the targets under their sampling and rounding error, with ``freedom`` degrees.
+    ``chi_square`` is that of the targets under their sampling and rounding error, with ``freedom`` degrees. ``ranges``
+    are 95 % intervals of values whose errors are not symmetrical.
     """
 
     values: dict[str, float]
@@ -58,6 +62,7 @@ class Fit:
     shares: dict[str, float]
     chi_square: float
     freedom: int
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def strain(self) -> float:
@@ -329,6 +334,27 @@ def fit_side_job_starts(parameters: ParameterSet) -> Fit:
     )
 
 
+def fit_youths(parameters: ParameterSet) -> Fit:
+    """Fit the rates of the young: the optimum of their posterior, found from the values that ``parameters`` have.
+
+    Errors and ranges are those of the normal distribution with the same curvature there, on the log scale.
+    """
+    block = youth_block(parameters)
+    start = unconstrained(block.priors, np.array([parameters.value(id) for id in block.ids]))
+    best = block.optimum(start[None])
+    values = values_of(block.priors, best.z)
+    low, high = (values_of(block.priors, best.z + side * 1.96 * best.errors) for side in (-1, 1))
+    shares = block.read(values[None])[0]
+    return Fit(
+        dict(zip(block.ids, values.tolist(), strict=True)),
+        dict(zip(block.ids, (values * best.errors).tolist(), strict=True)),
+        {t.id: float(share) for t, share in zip(block.everything, shares, strict=True)},
+        float(block.likelihood.chi_square(block.joint(values[None]))[0]),
+        len(block.targets) - len(block.priors),
+        dict(zip(block.ids, zip(low.tolist(), high.tolist(), strict=True), strict=True)),
+    )
+
+
 _CARD = re.compile(r"(- \{id: (\w+), value: )[^,]+(, unit: (\w+), .*range: \[)[^]]+(\].*)")
 """A line that holds a card: what stands before the value, the id, up to the range, the unit, and the rest."""
 
@@ -345,9 +371,8 @@ def _write(fits: Sequence[Fit], path: Path) -> None:
         if card and card[2] in fit_of:
             fit, unit = fit_of[card[2]], UNITS[card[4]]
             value, reach = fit.values[card[2]], 1.96 * fit.errors[card[2]] * fit.strain
-            low, high = (
-                float(f"{np.clip(end, unit.lowest, unit.highest):.3g}") for end in (value - reach, value + reach)
-            )
+            ends = fit.ranges.get(card[2], (value - reach, value + reach))
+            low, high = (float(f"{np.clip(end, unit.lowest, unit.highest):.3g}") for end in ends)
             lines[at] = f"{card[1]}{float(f'{value:.8g}')}{card[3]}{low}, {high}{card[5]}"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -402,8 +427,17 @@ def main(arguments: Sequence[str]) -> None:
             ]
         )
     targets = Targets.read()
+    young = fit_youths(ParameterSet.read("history"))
+    print("\nthe young, in all structures")
+    _print(ParameterSet.read("history"), [young])
+    print(f"chi-square of their shares: {young.chi_square:.1f} on {young.freedom} degrees of freedom")
+    for young_target in youth_targets():
+        id, share = young_target.id, young.shares[young_target.id]
+        print(f"{young_target.role:8s} {id} published {young_target.published:.3f} fitted {share:.4f}")
+    if "--write" in arguments:
+        _write([young], PARAMETER_SETS / "common.yaml")
     for name in names:
-        parameters, structure = ParameterSet.read(name), STRUCTURES[name]
+        parameters, structure = ParameterSet.read(name).replace(young.values), STRUCTURES[name]
         fits, left = fit_all(parameters)
         core = fits[0]
         print(f"\n{name}: {structure.story_en} {len(structure.fitted)} free")

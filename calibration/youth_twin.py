@@ -2,14 +2,15 @@
 
 The hazards are the agents' own: they are linear in the rates, so the tables of a year are found once by asking
 :func:`sim.transitions.hazards`, and a draw only combines them. The chain is that of ``sim/chain.py`` without usual
-activation, carried forward month by month; what cannot differ is one state (the newly activity-ready become long-term after
-60 months, before which the counts of the residents end and after which hardly anybody of the cohort is left). Two groups
-are followed through one calendar:
+activation, carried forward month by month; what cannot differ is one state (the newly activity-ready become long-term
+after 60 months, before which the counts of the residents end and after which hardly anybody of the cohort is left). Two
+groups are followed through one calendar:
 
 - *residents*: everybody aged 11 to 20 in December 2011, as the recipe of the area makes them, wherever they live later.
   Those of 18 are followed apart by what they did then (Figure 4.9).
-- *cohort*: women and men aged 16 in 2008 (Figures 4.7 and 4.8). The model begins in 2011, so this is a synthetic cohort:
-  it lives under the model's rates and the year's demand (before 2010 that of 2010), from its own printed shares at 16.
+- *cohort*: women and men aged 16 in 2008 (Figures 4.7 and 4.8). The model begins in 2011, so this is a synthetic
+  cohort: it lives under the model's rates and the year's demand (before 2010 that of 2010), from its own printed shares
+  at 16.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ class Counted(NamedTuple):
 
     ``residents``: by calendar month (each December from 2012 to 2016), as shares of all residents aged 11-20 in 2011,
     shape (draws, ages 16-24, sexes, blocks, groups). ``followed``: those of 18 in 2011, in December 2015, as shares of
-    those who began alike, shape (draws, starts, blocks, groups). ``profile``: the cohort by age (16-24), as shares of its
-    women and of its men, shape (draws, sexes, groups of PROFILE).
+    those who began alike, shape (draws, starts, blocks, groups). ``profile``: the cohort by age (16-24), as shares of
+    its women and of its men, shape (draws, sexes, groups of PROFILE).
     """
 
     residents: dict[int, np.ndarray]
@@ -87,8 +88,8 @@ class _Column(NamedTuple):
 class _Chances(NamedTuple):
     """The chances of a month in an age class.
 
-    ``stay``: by cell, shape (cells, strata, draws). ``moves``: from state to state, shape (strata, draws, states, states),
-    as many states as the age class can be in.
+    ``stay``: by cell, shape (cells, strata, draws). ``moves``: from state to state, shape (strata, draws, states,
+    states), as many states as the age class can be in.
     """
 
     stay: np.ndarray
@@ -261,6 +262,7 @@ class YouthTwin:
         """Return shares of the months of a phase in a steady state, shape (strata, draws, months)."""
         months = np.minimum(np.arange(self._longest), DURATION_CLASS.shape[1] - 1)
         survive = np.cumprod(chances.stay[self._cell_of[phase] + DURATION_CLASS[phase, months]], axis=0)
+        survive[0] = np.maximum(survive[0], np.finfo(float).tiny)
         survive /= survive.sum(axis=0)
         last = self._lengths[phase] - 1
         return np.moveaxis(np.concatenate([survive[:last], survive[last:].sum(axis=0, keepdims=True)]), 0, -1)
@@ -272,7 +274,8 @@ class YouthTwin:
             p[:, :, self._unqualified, months] = (shares[:, group, None, None] * self._past(phase, chances))[:, :, None]
 
     def _begin_residents(self, p: np.ndarray, chances: list[_Chances]) -> None:
-        """Place the residents of December 2011: an age's people evenly over its birth months, each in a state's phase."""
+        """Place the residents of December 2011: an age's people evenly over its birth months, each in a state's
+        phase."""
         placed = self.placed / len(_SINCE_BIRTHDAY)
         for of_class, ages in zip(chances, pairwise((0, *_CLASS_AGES[1:])), strict=True):
             # Below 16 everybody is at school, where months do not count.
@@ -339,8 +342,8 @@ def _reached(possible: np.ndarray) -> list[int]:
 def _unit_tables(parameters: ParameterSet, free: Sequence[str], years: Sequence[int]) -> np.ndarray:
     """Return hazards with all ``free`` rates nil, then what one per month of each adds.
 
-    Shape (years, 1 + rates, age classes of the young, strata, cells, phases). Raises ``ValueError`` when two of the rates
-    belong to the same move, which cannot be told apart then.
+    Shape (years, 1 + rates, age classes of the young, strata, cells, phases). Raises ``ValueError`` when two of the
+    rates belong to the same move, which cannot be told apart then.
     """
 
     def table(values: dict[str, float], year: int) -> np.ndarray:

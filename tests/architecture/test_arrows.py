@@ -175,6 +175,7 @@ CALIBRATION_MAY = {
     "chain",
     "errors",
     "evaluation",
+    "marginals",
     "measures",
     "parameters",
     "population",

@@ -1,6 +1,7 @@
 """Each lever pulls the way it must: paired runs, tolerances from the standard error of the paired difference."""
 
 import itertools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -249,6 +250,7 @@ UP = {
         "rate_adult_in_education_to_employed": True,
         "job_loss_months_1_3": False,
         "job_loss_months_13_on": False,
+        "job_loss_factor_young": False,
         "job_loss_factor_men_danish": False,
         "job_loss_factor_women_non_western": False,
         "exit_factor_months_1_8": True,
@@ -273,18 +275,18 @@ UP = {
         "pension_multiplier_2014_on": True,
         "rate_activity_ready_to_other_benefit": True,
     },
-    "basic_school": {"rate_out_of_basic_school": False},
+    "basic_school": {"rate_basic_school_to_in_education": False, "rate_basic_school_to_self_supporting": False},
     "gone": {"death_25_50": True, "death_51_64": True},
     "other_benefit": {"job_loss_share_insured_unemployed": True},
 }
-"""Whether more of a parameter, or of all whose names begin so (one an age class), means more people in a state."""
+"""Whether more of a parameter, or of all whose names begin so (by age or sex), means more people in a state."""
 
 
 @pytest.mark.parametrize(("state", "id"), [(state, id) for state, ids in UP.items() for id in ids])
 def test_every_hazard_pulls_its_way(
     live: Callable[..., AreaModel], base: Scenario, parameters: ParameterSet, state: str, id: str
 ) -> None:
-    family = [name for name in parameters if name == id or name.startswith(f"{id}_1") or name.startswith(f"{id}_2")]
+    family = [name for name in parameters if re.fullmatch(rf"{id}(_\d.*|_women|_men)?", name)]
     assert family
     # A share that would be above one when doubled is tried from a lower base.
     start = min(1.0, *(UNITS[parameters[name].unit].highest / parameters.value(name) / 2 for name in family))

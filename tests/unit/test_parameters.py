@@ -9,6 +9,7 @@ import pytest
 
 from calibration.calibrate import SIDE_JOB_STARTS, implied_change
 from calibration.structures import STRUCTURES
+from calibration.youths import RATES
 from sim import Parameter, ParameterError, ParameterSet
 from sim.activities import catalogue
 from sim.demand import YEARS
@@ -253,7 +254,7 @@ def test_the_table_covers_every_value_that_is_printed_and_not_fitted(parameters:
     """Grade D cards that name evidence only are printed values used beyond what they were printed for."""
     job_loss = {f"job_loss_factor_{sex}_{like}" for sex, like in implied_change()}
     fitted = {*STRUCTURES["history"].fitted, *SIDE_JOB_STARTS, *job_loss}
-    fitted.add("activation_entry_factor")
+    fitted |= {"activation_entry_factor", *RATES}
     people = {id for id in parameters if id.startswith(("area_", "household_"))}  # held in test_recipe.py
     assert set(PRINTED) == {id for id, card in parameters.items() if ASSUMPTION not in card.source} - fitted - people
 
@@ -274,6 +275,5 @@ def test_shares_of_one_whole_sum_to_one(parameters: ParameterSet) -> None:
         "other_benefit_share_",
         "activity_ready_exit_share_",
         "job_ready_exit_share_",
-        "basic_school_share_",
     ):
         assert total(prefix) == pytest.approx(1, abs=1e-12), prefix
