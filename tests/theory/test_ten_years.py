@@ -13,7 +13,7 @@ from sim.engine.ledger import KINDS
 from sim.measures import VIEWS, Columns
 from sim.states import CODE, ORIGINS, SEXES, STATES
 
-RESIDENTS, REPLICATES = 50_000, range(8)
+RESIDENTS, REPLICATES = 50_000, range(16)
 MONTHS = 120
 README = Path(run.__file__).parent / "sim" / "README.md"
 
@@ -87,7 +87,7 @@ def test_the_states_that_drift_are_those_the_documentation_names(lived: dict[int
         print(f"{state.key}: {first:.4f} to {last:.4f}, s.e. of the change {error:.4f}")
         assert abs(abs(last - first) - 0.05) > 3 * error, state.key
     assert {key for key, change in moved.items() if abs(change) > 0.05} == drifting() == {"other_benefit"}
-    assert moved["other_benefit"] == pytest.approx(0.06, abs=0.01)
+    assert moved["other_benefit"] == pytest.approx(0.053, abs=0.005)
 
 
 @pytest.mark.usefixtures("lived")

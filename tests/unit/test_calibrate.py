@@ -227,8 +227,8 @@ def test_write_renews_values_and_ranges_and_nothing_else(name: str, tmp_path: Pa
 
     again = written("same", fit)
     for id, card in parameters.items():
-        # Written with eight digits; the fit itself is repeatable to more.
-        assert (again.value(id), *again[id].range) == pytest.approx((card.value, *card.range), rel=1e-7), id
+        # Written with eight digits; a weakly determined factor of *calendar* repeats to a little less.
+        assert (again.value(id), *again[id].range) == pytest.approx((card.value, *card.range), rel=5e-7), id
     texts = [(folder / f"{name}.yaml").read_text(encoding="utf-8") for folder in (PARAMETER_SETS, tmp_path / "same")]
     assert [len(text.splitlines()) for text in texts] == [len(texts[0].splitlines())] * 2
     factors = {id: 1.5 if id == STAYERS else 2 for id in fit.values}

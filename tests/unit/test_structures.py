@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from calibration.structures import CORE_RATES, RETURNS, STAYERS, STRUCTURES, Structure
+from calibration.work import job_loss_factors
 from sim import AreaModel, ParameterSet, Scenario
 from sim.chain import PHASE_OF, Chain
 from sim.locale import LANGUAGES
@@ -51,7 +52,7 @@ def test_the_shipped_set_keeps_the_ties(structure: Structure) -> None:
 def test_sets_differ_in_what_is_fitted_or_tied_and_in_nothing_else() -> None:
     sets = [ParameterSet.read(name) for name in STRUCTURES]
     told = {id for structure in STRUCTURES.values() for id in (*structure.fitted, *structure.ties)}
-    told |= {id for id in sets[0] if id.startswith("job_loss_factor_")} | {"activation_exit_factor"}
+    told |= {*job_loss_factors(), "activation_exit_factor"}
     assert {id for id in sets[0] if len({cards[id] for cards in sets}) > 1} == told
     assert len({tuple(cards) for cards in sets}) == 1
 
