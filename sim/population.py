@@ -149,17 +149,10 @@ class Population(Growing):
         # One rising line of all groups' distributions, each a unit above the one before: a single search finds months.
         self._past = (past.reshape(-1, self._longest) + np.arange(past[..., 0].size)[:, None]).ravel()
         self._parameters, self._start = parameters, start
-        self._value = {
-            id: parameters.value(id)
-            for id in (
-                "side_job_hours",
-                "small_job_start",
-                "small_job_end",
-                "small_job_hours_at_start",
-                "small_job_hours_growth",
-                "small_job_hours_at_most",
-            )
-        }
+        self._side_job_hours = parameters.value("side_job_hours")
+        self._growth = np.float32(parameters.value("small_job_hours_growth"))
+        self._most_hours = np.float32(parameters.value("small_job_hours_at_most"))
+        self._small_limits, self._small_hours = _small_jobs(parameters)
         self.out_hazard = self._out_hazards(parameters)
         stacked = len(stream.replicates)
         self._settle(Persons(*(np.tile(column, stacked) for column in persons)), np.arange(len(stream)), 0, 0)
@@ -241,16 +234,10 @@ class Population(Growing):
 
     def _hours_held(self, state: np.ndarray, age: np.ndarray, frailty: np.ndarray, luck: np.ndarray) -> np.ndarray:
         """Return weekly hours of the side jobs people come with."""
-        value, kind = self._value, SIDE_KIND[state]
+        kind = SIDE_KIND[state]
         share = self._side_share[frailty, np.minimum(age, self._side_share.shape[1] - 1)]
-        small = value["small_job_start"] / (value["small_job_start"] + value["small_job_end"])
-        held = np.floor(-np.log1p(-np.clip(luck / small, 0, 1 - 1e-9)) / value["small_job_end"])
-        hours = value["small_job_hours_at_start"] + value["small_job_hours_growth"] * held
-        return np.where(
-            kind == 1,
-            (luck < share) * value["side_job_hours"],
-            np.where((kind == 2) & (luck < small), np.minimum(hours, value["small_job_hours_at_most"]), 0.0),
-        )
+        small = self._small_hours[np.searchsorted(self._small_limits, luck, side="right")]
+        return np.where(kind == 1, (luck < share) * self._side_job_hours, np.where(kind == 2, small, 0.0))
 
     def renew(self, rows: np.ndarray, month: int) -> None:
         """Find the table rows that ``rows`` use in ``month``, and the month in which each of them ends."""
@@ -299,8 +286,7 @@ class Population(Growing):
 
     def grow_small_jobs(self, rows: np.ndarray) -> None:
         """Add a month's growth to the hours of the small jobs of ``rows``."""
-        hours = self.side_hours[rows] + np.float32(self._value["small_job_hours_growth"])
-        self.side_hours[rows] = np.minimum(hours, np.float32(self._value["small_job_hours_at_most"]))
+        self.side_hours[rows] = np.minimum(self.side_hours[rows] + self._growth, self._most_hours)
 
     def columns(self, month: int, unserved: np.ndarray, leisure_job_hours: float) -> Columns:
         """Return copies of what the measures look at, as it stands at the end of ``month``."""
@@ -322,6 +308,20 @@ class Population(Growing):
             residents=self.stream.residents,
             participant=np.zeros(len(self), dtype=np.uint8),
         )
+
+
+def _small_jobs(parameters: ParameterSet) -> tuple[np.ndarray, np.ndarray]:
+    """Return the small jobs of recipients: limits of a uniform draw, and weekly hours below each; none above the last.
+
+    The share with a job is that of a steady state, months held are geometric, hours grow with them.
+    """
+    start, end, at_start, growth, at_most = (
+        parameters.value(f"small_job_{id}")
+        for id in ("start", "end", "hours_at_start", "hours_growth", "hours_at_most")
+    )
+    held = np.arange(len(AGE_CLASS))  # months: nobody has held a job for longer than a life
+    limits = np.append(-np.expm1(-end * held[1:]), 1.0) * (start / (start + end))
+    return limits, np.append(np.minimum(at_start + growth * held, at_most), 0.0)
 
 
 def _of(persons: Persons, who: np.ndarray) -> Persons:

@@ -19,6 +19,7 @@ from .households import (
     BLOCKS,
     CHILD,
     INCOMES,
+    LAST_AGE,
     NONE,
     PENSION,
     TRANSFER,
@@ -306,10 +307,11 @@ class Recipe:
         self._over = over.reshape(-1)
         scales = {key: parameters.value(f"area_months_{key}") for key in _OF_OWN_MONTHS}
         scales["insured"] = scales["other_benefit"]
-        scales["insured"] = scales["other_benefit"]
-        self._scale = np.maximum(_shares(scales, STATUSES), 1e-3)
-        self._longest = parameters.value("area_months_longest")
-        self._outside = np.isin(STATUSES, (*_OUTSIDE_LONG, *_OUTSIDE_SHORT))
+        longest = int(parameters.value("area_months_longest"))
+        since_school = np.arange((LAST_AGE + 1) * 12) - _SCHOOL_YEARS * 12
+        self._longest = np.clip(since_school, 1, longest)
+        self._within = -np.expm1(-np.arange(longest + 1) / np.maximum(_shares(scales, STATUSES), 1e-3)[:, None])
+        self._own_months = [_AT[status] for status in scales]
 
     def first(self, residents: int) -> Persons:
         """Return residents 0 to ``residents`` - 1 of the area: the first rows of every larger area.
@@ -409,16 +411,18 @@ class Recipe:
         """Return the months already spent in the state.
 
         Outside the labour force at 25-64 the published share is over five years, even from there; everybody else has a
-        truncated exponential distribution; nobody was in the state before 16, but for school (since birth) and
-        retirement (since the pension age).
+        truncated exponential distribution, found in a table of it, since the last digit of a logarithm differs between
+        libraries; nobody was in the state before 16, but for school (since birth) and retirement (since the pension
+        age).
         """
-        since_school = np.maximum(age - _SCHOOL_YEARS * 12, 1)
-        longest = np.minimum(since_school, self._longest)
+        longest = self._longest[age]
         over = np.where(longest > _FIVE_YEARS, self._over[group], 0.0)
         cut = np.where(over > 0, np.minimum(longest, _FIVE_YEARS), longest)
-        scale = self._scale[status]
-        short = np.maximum(position - over, 0) / np.maximum(1 - over, 1e-12)
-        recent = 1 + np.floor(-scale * np.log1p(short * np.expm1(-cut / scale)))
+        short = np.maximum(position - over, 0) / np.maximum(1 - over, 1e-12) * self._within[status, cut]
+        recent = np.ones(len(status), dtype=np.int64)
+        for code in self._own_months:
+            mine = np.flatnonzero(status == code)
+            recent[mine] = np.searchsorted(self._within[code], short[mine], side="right")
         long = 1 + _FIVE_YEARS + np.floor((longest - _FIVE_YEARS) * (position / np.maximum(over, 1e-12)))
         months = np.where(position < over, long, np.minimum(recent, cut))
         months = np.where(status == _AT["basic_school"], age, months)
