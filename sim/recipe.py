@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .engine.arrivals import Making
 from .fitting import GOLDEN, cumulated, joint, pick, rank
 from .households import (
     BLOCKS,
@@ -51,7 +52,8 @@ STATUSES = (
 """States as the recipe tells them apart: ``insured`` are the other unemployed, whose state is ``other_benefit``."""
 _AT = {status: code for code, status in enumerate(STATUSES)}
 INSURED = _AT["insured"]
-_STATE = np.array([CODE["other_benefit" if status == "insured" else status] for status in STATUSES], dtype=np.uint8)
+STATE = np.array([CODE["other_benefit" if status == "insured" else status] for status in STATUSES], dtype=np.uint8)
+"""State code by status."""
 _INCOME = {
     TRANSFER: ("job_ready", "activity_ready", "insured", "other_benefit"),
     PENSION: ("disability_pension",),
@@ -78,6 +80,9 @@ _MULTIPLIERS: Mapping[str, float] = {
 }
 """Step of the sequence each attribute is placed by: irrational and unlike each other and the golden ratio, so that
 attributes of one person are not correlated by the placing."""
+
+DECISIONS = ("household", *_MULTIPLIERS)
+"""What is drawn for newcomers: the cell for the household, the rest for each of its members."""
 
 Luck = Callable[[Sequence[str], np.ndarray, np.ndarray], np.ndarray]
 """Uniforms in [0, 1), one row a decision, for (decisions, household index, member)."""
@@ -349,7 +354,7 @@ class Recipe:
             raise ValueError("nobody moves into an area of this recipe")
         youth = np.asarray(youth, dtype=bool)
         index = np.arange(len(youth))
-        (position,) = luck(("household",), index, np.zeros(len(youth), dtype=np.int64))
+        (position,) = luck(DECISIONS[:1], index, np.zeros(len(youth), dtype=np.int64))
         cell = np.zeros(len(youth), dtype=np.int64)
         for kind, mine in enumerate((~youth, youth)):
             limits = self._kind_limits[kind]
@@ -358,12 +363,40 @@ class Recipe:
         size = self.cells.size[cell]
         household, member = np.repeat(index, size), _within(size)
 
-        positions = dict(zip(_MULTIPLIERS, luck(tuple(_MULTIPLIERS), household, member), strict=True))
+        positions = dict(zip(_MULTIPLIERS, luck(DECISIONS[1:], household, member), strict=True))
 
         def position_of(attribute: str, group: np.ndarray, groups: int) -> np.ndarray:
             return positions[attribute]
 
         return self._people(cell, int(size.sum()), position_of)[0]
+
+    def making(self, ages: range | None) -> Making:
+        """Return what :meth:`newcomers` are made from, for the compiled engine.
+
+        ``ages`` leaves out households in which nobody has one of these ages (years).
+        """
+        cells = self.cells
+        shape = (_BANDS * len(SEXES) * len(BLOCKS), len(STATUSES))
+        wanted = np.ones(len(cells.cell), dtype=bool) if ages is None else np.isin(cells.age, ages)
+        begins = np.zeros(len(STATUSES), dtype=np.int64)
+        begins[[_AT["basic_school"], _AT["gone"]]] = 1, RETIREMENT_AGE * 12
+        size = np.where(np.bincount(cells.cell[wanted], minlength=len(cells.size)) > 0, cells.size, 0)
+        return Making(
+            kinds=np.cumsum([0, *map(len, self._kinds)]),
+            limits=np.concatenate(self._kind_limits),
+            cells=np.stack([cells.first, size], axis=1)[np.concatenate(self._kinds)],
+            members=self._members,
+            status=self._by_income,
+            education=self._education.reshape(*shape, -1),
+            barriers=self._barriers.reshape(len(STATUSES), len(BLOCKS), -1),
+            over=self._over.reshape(shape),
+            within=self._within,
+            longest=self._longest,
+            begins=begins,
+            five_years=_FIVE_YEARS,
+            school_years=_SCHOOL_YEARS,
+            none=_AT["gone"],
+        )
 
     def _cells_at(self, position: np.ndarray) -> np.ndarray:
         return np.minimum(np.searchsorted(self._limits, position, side="right"), len(self._limits) - 1)
@@ -401,7 +434,7 @@ class Recipe:
             children=children,
             parents=parents,
             barriers=barriers,
-            state=_STATE[status],
+            state=STATE[status],
             months=months,
             insured=status == INSURED,
         )
