@@ -174,7 +174,7 @@ class Population(Growing):
         stacked = len(stream.replicates)
         everybody = Persons(*(np.tile(column, stacked) for column in persons))
         self.append(len(stream), self._settled(everybody, stream.keys, 0, 0))
-        if engine == "numba":
+        if engine == "numba" and made_by.newcomers_move_in:
             self._moments = moment_keys((*DECISIONS, *_SETTLED_BY), 0)
             self._making = made_by.making(ages)
             self._settling = self._settling_tables()

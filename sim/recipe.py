@@ -81,6 +81,9 @@ _MULTIPLIERS: Mapping[str, float] = {
 """Step of the sequence each attribute is placed by: irrational and unlike each other and the golden ratio, so that
 attributes of one person are not correlated by the placing."""
 
+_SLOTS = 4096
+"""Parts of the unit interval for which is kept where a search for a household cell begins; a power of two, so that
+which part a draw is in is exact."""
 DECISIONS = ("household", *_MULTIPLIERS)
 """What is drawn for newcomers: the cell for the household, the rest for each of its members."""
 
@@ -300,10 +303,10 @@ class Recipe:
         status_group = ((band * len(SEXES) + alike) * len(BLOCKS) + block) * len(INCOMES) + cells.income
         of_home = [column[cells.cell] for column in (cells.youth, cells.origin, cells.family, cells.children)]
         parents = np.where(cells.role == CHILD, cells.parents[cells.cell], 0)
-        # All that is known of a member side by side: it is read at random places, one cache line a person.
+        # All that is known of a member side by side, in a byte each: it is read at random places, one line a person.
         self._members = np.stack(
             [stratum, status_group, block, cells.age, cells.sex, cells.role, parents, *of_home], axis=1
-        ).astype(np.int16)
+        ).astype(np.uint8)
         self._by_income = cumulated(_by_income(statuses)).reshape(-1, len(STATUSES))
         self._education = cumulated(_educations(parameters, statuses)).reshape(-1, len(EDUCATIONS))
         self._barriers = cumulated(_barriers(parameters)).reshape(-1, 2 ** len(BARRIERS))
@@ -381,10 +384,12 @@ class Recipe:
         begins = np.zeros(len(STATUSES), dtype=np.int64)
         begins[[_AT["basic_school"], _AT["gone"]]] = 1, RETIREMENT_AGE * 12
         size = np.where(np.bincount(cells.cell[wanted], minlength=len(cells.size)) > 0, cells.size, 0)
+        slots = np.arange(_SLOTS + 1) / _SLOTS
         return Making(
+            slots=np.stack([np.searchsorted(of, slots * of[-1], side="right") for of in self._kind_limits]),
             kinds=np.cumsum([0, *map(len, self._kinds)]),
             limits=np.concatenate(self._kind_limits),
-            cells=np.stack([cells.first, size], axis=1)[np.concatenate(self._kinds)],
+            cells=np.stack([cells.first, size], axis=1).astype(np.int32)[np.concatenate(self._kinds)],
             members=self._members,
             status=self._by_income,
             education=self._education.reshape(*shape, -1),
@@ -410,7 +415,7 @@ class Recipe:
         at = np.repeat(cells.first[cell], size)[:persons] + member
         known = self._members.take(at, axis=0)
         stratum, group, block = known[:, :3].T.astype(np.int64)
-        years, *rest = np.ascontiguousarray(known[:, 3:].T).astype(np.uint8)
+        years, *rest = np.ascontiguousarray(known[:, 3:].T)
         sex, role, parents, youth, origin, family, children = rest
         status = pick(self._by_income, group, position("state", group, len(self._by_income)))
         group = stratum * len(STATUSES) + status

@@ -26,7 +26,8 @@ class Making(NamedTuple):
     """What a recipe makes people from.
 
     ``limits`` are the weights of the household cells, cumulated: first of those for family dwellings, then of those for
-    youth dwellings; ``kinds`` says where each kind begins and ends. ``cells`` has a row for each of them: its first
+    youth dwellings; ``kinds`` says where each kind begins and ends. ``slots`` says, by kind, how many limits are not
+    above each of equal parts of their total: between two parts a search is short. By cell, ``cells`` has the first
     member and how many there are (0: nobody moves in). ``members`` has a row for each member of each cell: stratum,
     status group, block, age in years, sex, role, parents' flags, youth dwelling, origin, family, children.
 
@@ -36,6 +37,7 @@ class Making(NamedTuple):
     a status begins for everybody (0: at none). ``none`` is the status whose barriers those below ``school_years`` have.
     """
 
+    slots: np.ndarray
     kinds: np.ndarray
     limits: np.ndarray
     cells: np.ndarray

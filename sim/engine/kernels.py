@@ -182,6 +182,7 @@ def move_in(  # type: ignore[no-untyped-def]
     home_occupant,
     home_block,
     home_ids,
+    slots,
     kind_first,
     kind_limits,
     cells,
@@ -262,9 +263,12 @@ def move_in(  # type: ignore[no-untyped-def]
                 luck[decision] = numba.int64((x ^ (x >> s31)) >> s11) * unit
             if member == 0:
                 kind = 1 if home_youth[home] else 0
-                limits = kind_limits[kind_first[kind] : kind_first[kind + 1]]
-                place = np.searchsorted(limits, luck[0] * limits[-1], side="right")
-                cell = kind_first[kind] + min(place, limits.shape[0] - 1)
+                begin = kind_first[kind]
+                last = kind_first[kind + 1] - 1
+                slot = numba.int64(luck[0] * (slots.shape[1] - 1))
+                near = kind_limits[begin + slots[kind, slot] : begin + slots[kind, slot + 1]]
+                place = np.searchsorted(near, luck[0] * kind_limits[last], side="right")
+                cell = min(begin + slots[kind, slot] + place, last)
                 many = cells[cell, 1]
                 if many == 0:
                     break
