@@ -29,6 +29,7 @@ ARROWS: dict[str, set[str]] = {
     "engine.ledger": set(),
     "engine.kernels": set(),
     "engine.places": {"engine.kernels"},
+    "engine.arrivals": {"engine.kernels", "engine.streams"},
     "engine.months": {"engine.streams", "engine.kernels"},
     "errors": {"locale"},
     "sources": {"errors"},
@@ -39,13 +40,14 @@ ARROWS: dict[str, set[str]] = {
     "demography": {"parameters", "states"},
     "fitting": set(),
     "households": {"fitting", "parameters", "states"},
-    "recipe": {"fitting", "households", "parameters", "sources", "states"},
+    "recipe": {"engine.arrivals", "fitting", "households", "parameters", "sources", "states"},
     "marginals": {"households", "parameters", "recipe", "sources", "states"},
     "transitions": {"demand", "engine.streams", "parameters", "states"},
     "chain": {"parameters", "states", "transitions"},
     "measures": {"engine.ledger", "states", "transitions"},
     "population": {
         "demography",
+        "engine.arrivals",
         "engine.growing",
         "engine.places",
         "engine.streams",
@@ -281,6 +283,7 @@ def test_the_engine_knows_nothing_of_ours():
         "collections",
         "hashlib",
         "numba",
+        "numpy",
         "os",
         "pathlib",
         "tempfile",
@@ -313,7 +316,9 @@ def test_a_library_is_imported_where_it_belongs(library: str):
 
 def test_kernels_and_the_model_are_loaded_only_when_needed():
     for importer, module in (
+        ("sim.engine.arrivals", "sim.engine.kernels"),
         ("sim.engine.months", "sim.engine.kernels"),
+        ("sim.engine.places", "sim.engine.kernels"),
         ("sim.ensemble", "sim.model"),
         ("sim.sensitivity", "sim.model"),
     ):
