@@ -1,14 +1,16 @@
-"""The provisional fit of structure *history*: a point by least squares on the exact chain.
+"""The provisional fit of each structure: a point by least squares on the exact flows.
 
-Seven core rates are fitted to the 12 printed shares of the 2011 cohorts; a constant makes usual activation neutral on
-them; factors on job loss to the change of employment over 2011-2016; the starting hazards of side jobs to the
-leisure-job shares of the published control group. ``python -m calibration.calibrate`` prints the fit; ``--write``
-renews the shipped parameter set.
+What a structure leaves free is fitted to the 12 printed shares of the 2011 cohorts; a constant makes usual activation
+neutral on them; factors on job loss to the change of employment over 2011-2016; the starting hazards of side jobs, the
+same in all structures, to the leisure-job shares of the published control group. ``python -m calibration.calibrate``
+prints the fits of all structures or of those named; ``--write`` renews the shipped parameter sets.
 """
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +19,9 @@ from scipy.optimize import least_squares
 from scipy.stats import norm
 
 from sim.chain import N_EXPANDED, PHASE_OF, STATE_OF, Chain, side_job_path
+from sim.errors import ParameterError, Problem, nearest
 from sim.measures import BENEFIT_GROUPS, COHORTS, counted_as
-from sim.parameters import WITHOUT_ACTIVATION, ParameterSet
+from sim.parameters import UNITS, WITHOUT_ACTIVATION, ParameterSet
 from sim.population import REFERENCE
 from sim.recipe import Persons, recipe
 from sim.scenario import month_number
@@ -26,22 +29,19 @@ from sim.sources import PARAMETER_SETS, Target, rows
 from sim.states import CODE, ORIGINS, PHASE_CODE, PHASES, SEXES
 from sim.transitions import AGE_CLASS, FRAILTIES
 
+from .structures import STRUCTURES, Structure
 from .targets import AGED_15_20, CONTROL_PATH, Targets, control_path
+from .twin import START, Twin, cohort_weights
 
-START = "2011-12"
-CORE_RATES = (
-    "rate_job_ready_to_activity_ready",
-    "rate_job_ready_to_no_benefit",
-    "rate_job_ready_to_other_benefit",
-    "rate_activity_ready_to_job_ready",
-    "rate_activity_ready_to_no_benefit",
-    "rate_activity_ready_to_other_benefit",
-    "rate_newly_activity_ready_to_job_ready",
-)
 SIDE_JOB_STARTS = tuple(f"side_job_start_age_{age}" for age in ("11_9", "15_9", "17_0"))
 _AGE = np.array(30 * 12)
 """Any age from 25 to 59 gives the same flows: adults differ by age in death alone."""
-COHORT_PERSONS = 14_892
+ROUNDING = 0.01 / 12**0.5
+"""Standard error that rounding to whole per cents adds to a share."""
+PULL = 1.0
+"""Log standard deviation of the weak pull on what a structure calls ``pulled``: a factor of 2.7 either way."""
+_STEP = 1e-5
+"""Step of the derivatives, on the log or logit scale."""
 _ROUNDS = 20
 _LAST_AGE = 25
 
@@ -65,21 +65,12 @@ class Fit:
         return max(1.0, (self.chi_square / self.freedom) ** 0.5) if self.freedom else 1.0
 
 
-def cohort_weights(parameters: ParameterSet) -> np.ndarray:
-    """Return who the cohorts are: shares of sex and origin in each, shape (cohorts, sexes, origins)."""
-    people = recipe("cohorts_2011", parameters).first(COHORT_PERSONS)
-    shape = (len(COHORTS), len(SEXES), len(ORIGINS))
-    cohort = (people.state == CODE["activity_ready"]).astype(np.int64)
-    codes = np.ravel_multi_index((cohort, people.sex, people.origin), shape)
-    counts = np.bincount(codes, minlength=int(np.prod(shape))).reshape(shape)
-    return counts / counts.sum(axis=(1, 2), keepdims=True)
-
-
 def cohort_shares(parameters: ParameterSet, weights: np.ndarray) -> np.ndarray:
     """Return joint shares of each cohort, shape (cohorts, groups 2013, groups 2016), exactly.
 
     Groups are those of Figure 4.13, in the order of ``sim.measures.BENEFIT_GROUPS``; ``weights`` are those of
-    :func:`cohort_weights`. The dead are left out, who die alike in all groups.
+    :func:`cohort_weights`. The dead are left out, who die alike in all groups. The chain itself, one parameter set at
+    a time: what :mod:`calibration.twin` must equal.
     """
     chain = Chain(parameters, month_number(START))
     mid, last = (month_number(m) - month_number(START) for m in ("2013-12", "2016-12"))
@@ -128,35 +119,76 @@ def _covariance(joint: np.ndarray, targets: tuple[Target, ...]) -> np.ndarray:
     return out
 
 
-def fit_core_rates(parameters: ParameterSet, targets: Targets | None = None) -> Fit:
-    """Fit the seven core rates by least squares to the 12 printed shares, everything else held by its card.
+class _Scale:
+    """The scale on which the fitted values of a structure have no bounds: logs, and logits of shares."""
 
-    Standard errors are those of least squares under the shares' sampling and rounding error; they hold only as far as
-    the structure and the fixed cards are right. Chi-square is taken from the middle of what each rounding leaves open.
+    def __init__(self, structure: Structure, parameters: ParameterSet) -> None:
+        self._share = np.array([parameters[id].unit == "share" for id in structure.fitted])
+
+    def out(self, values: np.ndarray) -> np.ndarray:
+        """Return natural ``values`` (..., fitted) on the scale."""
+        return np.log(values / np.where(self._share, 1 - values, 1.0))
+
+    def back(self, x: np.ndarray) -> np.ndarray:
+        """Return the natural values of ``x`` (..., fitted)."""
+        return np.exp(x) / np.where(self._share, 1 + np.exp(x), 1.0)
+
+    def slope(self, values: np.ndarray) -> np.ndarray:
+        """Return by how much natural values change with those on the scale."""
+        return values * np.where(self._share, 1 - values, 1.0)
+
+
+def fit_core_rates(parameters: ParameterSet, targets: Targets | None = None) -> Fit:
+    """Fit what the set's structure leaves free to the 12 printed shares by least squares, all else held by its card.
+
+    Values that the shares alone would drive to nil are pulled weakly to where the structure makes no difference (see
+    ``Structure.pulled``); a pull of one standard deviation counts as much as a share that misses by its rounding error.
+    Values tied to fitted ones come along. Standard errors are those of least squares under the shares' sampling and
+    rounding error and the pull's spread; they hold only as far as the structure and the fixed cards are right.
+    Chi-square is that of the shares, taken from the middle of what each rounding leaves open.
     """
     targets = targets or Targets.read()
-    weights = cohort_weights(parameters)
+    structure = STRUCTURES[parameters.structure]
+    twin, scale = Twin(structure, parameters), _Scale(structure, parameters)
     published = np.array([t.published for t in targets.fit])
+    held = [parameters.value(id) for id in structure.free[len(structure.fitted) :]]
 
-    def residuals(log_rates: np.ndarray) -> np.ndarray:
-        joint = cohort_shares(parameters.replace(dict(zip(CORE_RATES, np.exp(log_rates), strict=True))), weights)
-        return np.array([_share(joint, t) for t in targets.fit]) - published
+    def joint(x: np.ndarray) -> np.ndarray:
+        return twin.joint(np.hstack([scale.back(x), np.tile(held, (len(x), 1))]))
 
-    start = np.log([parameters.value(id) for id in CORE_RATES])
-    best = least_squares(residuals, start, xtol=1e-12, ftol=1e-12, gtol=1e-12)
-    rates = np.exp(best.x)
-    joint = cohort_shares(parameters.replace(dict(zip(CORE_RATES, rates, strict=True))), weights)
-    pull = np.linalg.pinv(best.jac)
-    covariance = _covariance(joint, targets.fit)
-    miss = np.array([_share(joint, t) - t.centre for t in targets.fit])
-    errors = rates * np.sqrt(np.diag(pull @ covariance @ pull.T))
+    def residuals(x: np.ndarray) -> np.ndarray:
+        """Return misses and pulls for ``x`` (draws, fitted), shape (draws, targets + pulled)."""
+        misses = np.array([[_share(table, t) for t in targets.fit] for table in joint(x)]) - published
+        return np.hstack([misses, _pulls(structure, scale.back(x))])
+
+    def derivatives(x: np.ndarray) -> np.ndarray:
+        steps = _STEP * np.eye(len(x))
+        up, down = np.split(residuals(np.vstack([x + steps, x - steps])), 2)
+        return (up - down).T / (2 * _STEP)
+
+    start = scale.out(np.array([parameters.value(id) for id in structure.fitted]))
+    best = least_squares(lambda x: residuals(x[None])[0], start, derivatives, xtol=1e-12, ftol=1e-12, gtol=1e-12)
+    found, [table] = scale.back(best.x), joint(best.x[None])
+    covariance = _covariance(table, targets.fit)
+    spread = np.pad(covariance, (0, len(structure.pulled)))
+    spread[np.diag_indices_from(spread)] += np.repeat([0, ROUNDING**2], [len(published), len(structure.pulled)])
+    to_x = np.linalg.pinv(best.jac)
+    errors = scale.slope(found) * np.sqrt(np.diag(to_x @ spread @ to_x.T))
+    miss = np.array([_share(table, t) - t.centre for t in targets.fit])
     return Fit(
-        dict(zip(CORE_RATES, rates.tolist(), strict=True)),
-        dict(zip(CORE_RATES, errors.tolist(), strict=True)),
-        {t.id: _share(joint, t) for t in (*targets.fit, *targets.shown)},
+        structure.with_ties(dict(zip(structure.fitted, found.tolist(), strict=True))),
+        structure.with_ties(dict(zip(structure.fitted, errors.tolist(), strict=True))),
+        {t.id: _share(table, t) for t in (*targets.fit, *targets.shown)},
         float(miss @ np.linalg.solve(covariance, miss)),
-        len(targets.fit) - len(CORE_RATES),
+        len(targets.fit) - len(structure.fitted),
     )
+
+
+def _pulls(structure: Structure, values: np.ndarray) -> np.ndarray:
+    """Return how far ``values`` (draws, fitted) are from where they are pulled, as misses, (draws, pulled)."""
+    at = dict(zip(structure.fitted, values.T, strict=True))
+    pulls = [np.log(at[id] / (at[to] if isinstance(to, str) else to)) for id, to in structure.pulled.items()]
+    return ROUNDING / PULL * np.reshape(pulls, (len(pulls), len(values))).T
 
 
 def without_usual_activation(parameters: ParameterSet) -> ParameterSet:
@@ -297,28 +329,34 @@ def fit_side_job_starts(parameters: ParameterSet) -> Fit:
     )
 
 
-def _write(fits: list[Fit], path: Path) -> None:
-    """Renew value and range of the fitted cards; the range is the 95 % interval widened by the misfit."""
-    from ruamel.yaml import YAML
+_CARD = re.compile(r"(- \{id: (\w+), value: )[^,]+(, unit: (\w+), .*range: \[)[^]]+(\].*)")
+"""A line that holds a card: what stands before the value, the id, up to the range, the unit, and the rest."""
 
-    yaml = YAML()
-    yaml.width = 10_000
-    content = yaml.load(path)
-    for fit in fits:
-        for card in content["parameters"]:
-            if card["id"] in fit.values:
-                value, error = fit.values[card["id"]], fit.errors[card["id"]] * fit.strain
-                card["value"] = float(f"{value:.8g}")
-                card["range"][0] = float(f"{max(value - 1.96 * error, 0):.3g}")
-                card["range"][1] = float(f"{value + 1.96 * error:.3g}")
-    yaml.dump(content, path)
+
+def _write(fits: Sequence[Fit], path: Path) -> None:
+    """Renew value and range of the fitted cards; the range is the 95 % interval widened by the misfit.
+
+    A card is a line, and everything else on it stays as it is.
+    """
+    fit_of = {id: fit for fit in fits for id in fit.values}
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for at, line in enumerate(lines):
+        card = _CARD.fullmatch(line)
+        if card and card[2] in fit_of:
+            fit, unit = fit_of[card[2]], UNITS[card[4]]
+            value, reach = fit.values[card[2]], 1.96 * fit.errors[card[2]] * fit.strain
+            low, high = (
+                float(f"{np.clip(end, unit.lowest, unit.highest):.3g}") for end in (value - reach, value + reach)
+            )
+            lines[at] = f"{card[1]}{float(f'{value:.8g}')}{card[3]}{low}, {high}{card[5]}"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def fit_all(parameters: ParameterSet) -> tuple[list[Fit], float]:
-    """Fit core rates, the activation constant, job loss and side jobs in turn until they agree.
+    """Fit core rates, job loss and the activation constant in turn until they agree.
 
-    Each fit holds the others' values. Return the last fits, core rates first, and the largest difference of a share
-    that switching usual activation on or off leaves.
+    Each fit holds the others' values. Return the last fits in that order, and the largest difference of a share that
+    switching usual activation on or off leaves.
     """
     for _ in range(_ROUNDS):
         core = fit_core_rates(parameters)
@@ -334,30 +372,59 @@ def fit_all(parameters: ParameterSet) -> tuple[list[Fit], float]:
     else:
         raise RuntimeError(f"the fits do not agree after {_ROUNDS} rounds: the last changed a value by {change:.1e}")
     constant = Fit({"activation_exit_factor": factor}, {"activation_exit_factor": factor / 10}, {}, 0.0, 0)
-    return [core, work, constant, fit_side_job_starts(parameters)], left
+    return [core, work, constant], left
 
 
-def main(arguments: list[str]) -> None:
-    """Print the fit of the shipped structure; with ``--write`` renew its parameter set."""
-    parameters = ParameterSet.read("history")
-    targets = Targets.read()
-    fits, left = fit_all(parameters)
-    core, _, _, side = fits
+def _print(parameters: ParameterSet, fits: Sequence[Fit]) -> None:
     for fit in fits:
         for id, value in fit.values.items():
             print(f"{id:45s} {value:9.6f} {parameters[id].unit:10s} s.e. {fit.errors[id]:.6f}")
-    print(f"chi-square of the 12 shares: {core.chi_square:.1f} on {core.freedom} degrees of freedom")
-    for target in (*targets.fit, *targets.shown):
-        miss = core.shares[target.id] - target.published
-        print(f"{target.id:50s} published {target.published:.3f} fitted {core.shares[target.id]:.4f} miss {miss:+.4f}")
-    print(f"usual activation on or off: the shares differ by at most {left:.4f}")
-    for (sex, origin), change in implied_change().items():
-        print(f"employment at 25-50 over 2011-2016, {sex} {origin}: {change:+.4f} implied and fitted")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the fits of the structures named, or of all; with ``--write`` renew their parameter sets.
+
+    Raises ``ParameterError`` for an unknown structure.
+    """
+    names = [name for name in arguments if name != "--write"] or list(STRUCTURES)
+    unknown = [name for name in names if name not in STRUCTURES]
+    if unknown:
+        allowed = ", ".join(STRUCTURES)
+        raise ParameterError(
+            [
+                Problem(
+                    "choice",
+                    key="structure",
+                    values={"value": name, "allowed": allowed},
+                    nearest=nearest(name, STRUCTURES),
+                )
+                for name in unknown
+            ]
+        )
+    targets = Targets.read()
+    for name in names:
+        parameters, structure = ParameterSet.read(name), STRUCTURES[name]
+        fits, left = fit_all(parameters)
+        core = fits[0]
+        print(f"\n{name}: {structure.story_en} {len(structure.fitted)} free")
+        _print(parameters, fits)
+        print(f"chi-square of the 12 shares: {core.chi_square:.1f} on {core.freedom} degrees of freedom")
+        for t in (*targets.fit, *targets.shown):
+            miss = core.shares[t.id] - t.published
+            print(f"{t.id:50s} published {t.published:.3f} fitted {core.shares[t.id]:.4f} miss {miss:+.4f}")
+        print(f"usual activation on or off: the shares differ by at most {left:.4f}")
+        for (sex, origin), change in implied_change().items():
+            print(f"employment at 25-50 over 2011-2016, {sex} {origin}: {change:+.4f} implied and fitted")
+        if "--write" in arguments:
+            _write(fits, PARAMETER_SETS / f"{name}.yaml")
+    side = fit_side_job_starts(ParameterSet.read(names[0]))
+    print("\nstarting hazards of side jobs, in all structures")
+    _print(ParameterSet.read(names[0]), [side])
     for id, share in side.shares.items():
         print(f"{id:60s} fitted {share:.4f}")
     print(f"chi-square of the leisure-job shares: {side.chi_square:.1f} on {side.freedom} degrees of freedom")
     if "--write" in arguments:
-        _write(fits, PARAMETER_SETS / "history.yaml")
+        _write([side], PARAMETER_SETS / "common.yaml")
 
 
 if __name__ == "__main__":

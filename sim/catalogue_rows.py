@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from .activities import catalogue
 from .measures import MEASURES
-from .parameters import UNITS, ParameterSet
+from .parameters import UNITS, Parameter, ParameterSet
 from .scenario import list_scenarios
 from .states import STATES
 
@@ -61,13 +61,27 @@ def _measures(lang: str) -> Rows:
     ]
 
 
-def _parameters(lang: str) -> Rows:
-    cards = dict(ParameterSet.read("default"))
+_ALL: Final = {"da": "alle", "en": "all"}
+"""What stands for a card that is the same in every structure."""
+
+
+def _cards() -> Iterator[tuple[str, str | None, Parameter]]:
+    """Yield id, structure (None: all of them) and card of every parameter, those of activities last."""
+    sets = {name: ParameterSet.read(name) for name in ParameterSet.names()}
+    for id, first in ParameterSet.read("default").items():
+        if all(cards[id] == first for cards in sets.values()):
+            yield id, None, first
+        else:
+            yield from ((id, cards.structure, cards[id]) for cards in sets.values())
     for activity in catalogue().values():
-        cards |= {f"{activity.key}.{id}": card for id, card in activity.parameters.items()}
+        yield from ((f"{activity.key}.{id}", None, card) for id, card in activity.parameters.items())
+
+
+def _parameters(lang: str) -> Rows:
     return [
         {
             "id": id,
+            "structure": structure or _ALL[lang],
             "value": f"{p.value:.6g}",
             "unit": UNITS[p.unit].label_da if lang == "da" else UNITS[p.unit].label_en,
             "range": f"{p.range[0]:g} – {p.range[1]:g}",
@@ -76,7 +90,7 @@ def _parameters(lang: str) -> Rows:
             "label": p.label(lang),
             "source": ", ".join(p.source),
         }
-        for id, p in cards.items()
+        for id, structure, p in _cards()
     ]
 
 

@@ -22,11 +22,13 @@ from .transitions import (
     PHASE_STATE,
     SIDE_AGES,
     SIDE_CLASS,
+    STAYER,
     activation_share,
     hazards,
     probabilities,
     side_job_hazards,
     side_row,
+    stayer_share,
     steady_past,
 )
 
@@ -90,14 +92,17 @@ class Chain:
     def started(self, phase: int, age_class: int, sex: int, origin: int) -> np.ndarray:
         """Return the distribution over expanded states of people found in ``phase`` at the start, shape (expanded,).
 
-        Months in the phase as in a steady state; of cash-benefit recipients the usual share is in activation.
+        Months in the phase as in a steady state; of cash-benefit recipients the usual share is in activation, of the
+        job-ready the parameter's share stays for good.
         """
         past = self._past[age_class, sex, origin, phase]
         inside = activation_share(self.parameters, self.start // 12) if IS_CASH_BENEFIT[phase] else 0.0
+        staying = stayer_share(self.parameters) if STAYER[phase] != phase else 0.0
         months = np.arange(1, len(past) + 1)
         p = np.zeros(N_EXPANDED)
         for code, share in ((phase, 1 - inside), (int(ACTIVATED[phase]), inside)):
-            np.add.at(p, expanded(np.full(len(past), code), months), share * past)
+            for found, part in ((code, 1 - staying), (int(STAYER[code]), staying)):
+                np.add.at(p, expanded(np.full(len(past), found), months), part * share * past)
         return p
 
     def step(

@@ -54,7 +54,7 @@ UNREPORTED: Final = frozenset({"neither"})
 """Groups left out of results: outside the cohorts."""
 
 COUNTED: Final = np.array([PHASE_CODE[phase.then or phase.key] for phase in PHASES], dtype=np.uint8)
-"""Phase code under which each phase is counted: phases that differ only in hazards fall together."""
+"""Phase code under which each phase is counted: one that people pass out of unseen falls together with the next."""
 
 
 def counted_as(states: Iterable[str]) -> np.ndarray:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import EvidenceError, ParameterError, Problem, nearest
 from .sources import ASSUMPTION, PARAMETER_SETS, source_of
@@ -215,9 +215,9 @@ class ParameterSet(Mapping[str, Parameter]):
 
     @classmethod
     def read(cls, name: str, folder: Path = PARAMETER_SETS) -> ParameterSet:
-        """Read the shipped set ``name`` (``default`` stands for all shipped structures, today one).
+        """Read the shipped set ``name`` (``default`` is *history* as long as values are points, not draws).
 
-        Raises ``ParameterError`` when there is no such set or a card is incomplete.
+        Raises ``ParameterError`` when there is no such set, a card is incomplete, or a file is another structure's.
         """
         name = "history" if name == "default" else name
         path = folder / f"{name}.yaml"
@@ -237,25 +237,46 @@ class ParameterSet(Mapping[str, Parameter]):
         return _read(name, folder, stamps)
 
 
-@lru_cache(maxsize=8)
-def _read(name: str, folder: Path, stamps: tuple[int, ...]) -> ParameterSet:
-    """Read a set; ``stamps`` are the times its files were written, so that each version is read once."""
+class _File(NamedTuple):
+    """What a file of cards holds: its structure, if it is one's, its parameters and what is wrong with them."""
+
+    structure: str | None
+    parameters: tuple[Parameter, ...]
+    problems: tuple[Problem, ...]
+
+
+@lru_cache(maxsize=32)
+def _file(path: Path, stamp: int) -> _File:
+    """Read a file of cards; ``stamp`` is the time it was written, so that each version is read once."""
     from ruamel.yaml import YAML
 
-    yaml = YAML(typ="safe", pure=True)
-    shared = [card for file in _SHARED for card in yaml.load(folder / f"{file}.yaml")["parameters"]]
-    content = yaml.load(folder / f"{name}.yaml")
+    content = YAML(typ="safe", pure=True).load(path)
+    parameters: list[Parameter] = []
     problems: list[Problem] = []
-    parameters: dict[str, Parameter] = {}
-    for card in [*shared, *content["parameters"]]:
+    for card in content["parameters"]:
         try:
-            parameter = Parameter.read(card)
+            parameters.append(Parameter.read(card))
         except ParameterError as error:
             problems += error.problems
-            continue
+    return _File(content.get("structure"), tuple(parameters), tuple(problems))
+
+
+@lru_cache(maxsize=8)
+def _read(name: str, folder: Path, stamps: tuple[int, ...]) -> ParameterSet:
+    """Read a set from the files every structure shares and its own, written at ``stamps``."""
+    paths = [folder / f"{file}.yaml" for file in (*_SHARED, name)]
+    files = [_file(path, stamp) for path, stamp in zip(paths, stamps, strict=True)]
+    problems = [problem for file in files for problem in file.problems]
+    parameters: dict[str, Parameter] = {}
+    for parameter in (parameter for file in files for parameter in file.parameters):
         if parameter.id in parameters:
             problems.append(Problem("duplicate_key", place=f"{name}.yaml", key=parameter.id))
         parameters[parameter.id] = parameter
+    structure = files[-1].structure
+    if structure != name:
+        problems.append(
+            Problem("choice", place=f"{name}.yaml", key="structure", values={"value": structure, "allowed": name})
+        )
     if problems:
         raise ParameterError(problems)
-    return ParameterSet(name, content["structure"], parameters)
+    return ParameterSet(name, name, parameters)

@@ -32,9 +32,11 @@ from .transitions import (
     SIDE_AGES,
     SIDE_CLASS,
     SIDE_KIND,
+    STAYER,
     activation_share,
     side_row,
     small_job_row,
+    stayer_share,
     steady_past,
 )
 
@@ -174,6 +176,8 @@ class Population(Growing):
         stacked = len(stream.replicates)
         everybody = Persons(*(np.tile(column, stacked) for column in persons))
         self.append(len(stream), self._settled(everybody, stream.keys, 0, 0))
+        self._stayers = stayer_share(parameters)
+        self._stay(np.arange(len(stream)))
         if engine == "numba" and made_by.newcomers_move_in:
             self._moments = moment_keys((*DECISIONS, *_SETTLED_BY), 0)
             self._making = made_by.making(ages)
@@ -253,6 +257,17 @@ class Population(Growing):
             small_hours=self._small_hours,
         )
 
+    def _stay(self, rows: np.ndarray) -> None:
+        """Let the parameter's share of those of ``rows`` who are found job-ready stay so for good.
+
+        Newcomers come from the same stock as the residents of the start (assumption); who becomes job-ready later never
+        is a stayer.
+        """
+        if self._stayers:
+            ready = rows[STAYER[self.phase[rows]] != self.phase[rows]]
+            stay = ready[self.stream.draw("stays job-ready", 0, ready) < self._stayers]
+            self.phase[stay] = STAYER[self.phase[stay]]
+
     def _months(self, persons: Persons, phase: np.ndarray, age_class: np.ndarray, luck: np.ndarray) -> np.ndarray:
         """Return months spent in the phase: of a steady state where hazards depend on them, else the recipe's."""
         months = persons.months.astype(np.int64)
@@ -302,7 +317,9 @@ class Population(Growing):
         dwelling, occupant = self.dwelling[vacated], self.occupant[vacated] + np.uint16(1)
         ids = self.stream.first_id + newcomer_ids(dwelling, occupant, 0)
         homes = Homes(self.youth_dwelling[vacated], dwelling, occupant, self.stream.block[vacated], ids)
-        return self._compiled(homes, month) if self.engine == "numba" else self._made(homes, month)
+        rows = self._compiled(homes, month) if self.engine == "numba" else self._made(homes, month)
+        self._stay(rows)
+        return rows
 
     def _made(self, homes: Homes, month: int) -> np.ndarray:
         """Let newcomers into ``homes``: the numpy engine."""

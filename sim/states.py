@@ -1,7 +1,9 @@
 """States of a resident, their phases, and the moves between them: data only.
 
-A *phase* is what the hazards depend on: a state, and for activity-ready people whether they came from job-ready
-recently (``newly``). A phase may be cut into duration classes by the months since it began.
+A *phase* is what the hazards depend on: a state, for activity-ready people whether they came from job-ready recently
+(``newly``), and for job-ready people whether they stay for good. A phase may be cut into duration classes by the months
+since it began. The moves are one table for every structure of the model: a structure is a set of parameter values
+(nil where it has no such move, equal where it makes no difference).
 """
 
 from __future__ import annotations
@@ -138,11 +140,15 @@ PHASES: Final = (
     ),
     Phase("activation_activity_ready", "activation", "activity_ready"),
     Phase("insured_unemployed", "other_benefit", "other_benefit"),
+    Phase("job_ready_stayer", "job_ready", "job_ready"),
+    Phase("activation_job_ready_stayer", "activation", "job_ready"),
 )
 """All phases; a state's own phase has the state's code, further phases follow.
 
 The own phase of ``activation`` holds the job-ready: that is who comes there when nothing else is known.
 ``insured_unemployed`` are other benefits after a job (unemployment insurance), which people leave sooner.
+``job_ready_stayer`` are job-ready people who never leave cash benefit, as long as they live and are not retired: no
+move leads there, one is found so (structure *history_stayers*).
 """
 
 PHASE_CODE: Final = {phase.key: code for code, phase in enumerate(PHASES)}
@@ -194,7 +200,7 @@ class Move:
     The hazard is the product of the parameters named by ``terms``. ``{months}`` in a name stands for the duration class
     of the origin phase (``1_3``, ``13_on``), ``{age}`` for the age class (``18_19``), ``{sex}`` for women or men and
     ``{like}`` for danish or non_western; a name without any holds for all. ``dated`` names factors that change with the
-    calendar year, and ``rest_to`` the phase that takes the part such a factor removes. ``ages`` are the age classes
+    calendar year, and ``rest_to`` the phase that takes the part the last of them removes. ``ages`` are the age classes
     that make the move. ``early`` names one more factor, for the first duration class only. ``keeps_clock``: the months
     counted in the origin phase go on in the new one. A move without terms is certain: everybody makes it at once.
     """
@@ -203,7 +209,7 @@ class Move:
     to: str
     terms: tuple[str, ...]
     ages: tuple[str, ...]
-    dated: str | None = None
+    dated: tuple[str, ...] = ()
     rest_to: str | None = None
     early: str | None = None
     keeps_clock: bool = False
@@ -214,49 +220,67 @@ _OVER_24 = ("25-50", "51-64")
 _ADULT = ("18-19", "20-24", *_OVER_24)
 
 
-def _exits_to_no_benefit(origin: str, rate: str, early: str | None = None) -> tuple[Move, ...]:
+def _exits_to_no_benefit(origin: str, early: str | None = None, reform: tuple[str, ...] = ()) -> tuple[Move, ...]:
     return tuple(
         Move(
             origin,
             to,
-            (rate, f"no_benefit_share_{to}_{{sex}}", "activation_exit_factor"),
+            (f"rate_{origin}_to_no_benefit", f"no_benefit_share_{to}_{{sex}}", "activation_exit_factor"),
             _ADULT,
-            dated="demand" if to == "employed" else None,
+            dated=(*reform, "demand") if to == "employed" else reform,
             early=early,
         )
         for to in ("employed", "self_supporting", "in_education")
     )
 
 
-def _exits_to_other_benefit(origin: str, rate: str) -> tuple[Move, ...]:
+def _exits_to_other_benefit(origin: str, readiness: str, reform: tuple[str, ...] = ()) -> tuple[Move, ...]:
+    rate = f"rate_{origin}_to_other_benefit"
     return (
-        Move(origin, "other_benefit", (rate, f"{origin}_exit_share_other_benefit"), _ADULT),
+        Move(origin, "other_benefit", (rate, f"{readiness}_exit_share_other_benefit"), _ADULT, dated=reform),
         Move(
             origin,
             "disability_pension",
-            (rate, f"{origin}_exit_share_pension"),
+            (rate, f"{readiness}_exit_share_pension"),
             _ADULT,
-            dated="pension_awards",
+            dated=(*reform, "pension_awards"),
             rest_to="other_benefit",
         ),
     )
 
 
+def _exits_of_activity_ready(origin: str) -> tuple[Move, ...]:
+    return (
+        Move(origin, "job_ready", (f"rate_{origin}_to_job_ready",), _ADULT, dated=("reform_activity_ready_up",)),
+        *_exits_to_no_benefit(origin),
+        *_exits_to_other_benefit(origin, "activity_ready"),
+    )
+
+
 _CASH_BENEFIT: Final = (
-    Move("job_ready", "newly_activity_ready", ("rate_job_ready_to_activity_ready",), _ADULT),
-    *_exits_to_no_benefit("job_ready", "rate_job_ready_to_no_benefit", "exit_factor_months_1_8"),
-    *_exits_to_other_benefit("job_ready", "rate_job_ready_to_other_benefit"),
-    Move("newly_activity_ready", "job_ready", ("rate_newly_activity_ready_to_job_ready",), _ADULT),
-    Move("activity_ready", "job_ready", ("rate_activity_ready_to_job_ready",), _ADULT),
-    *_exits_to_no_benefit("activity_ready", "rate_activity_ready_to_no_benefit"),
-    *_exits_to_other_benefit("activity_ready", "rate_activity_ready_to_other_benefit"),
+    Move(
+        "job_ready",
+        "newly_activity_ready",
+        ("rate_job_ready_to_activity_ready",),
+        _ADULT,
+        dated=("reform_job_ready_out",),
+    ),
+    *_exits_to_no_benefit("job_ready", "exit_factor_months_1_8", ("reform_job_ready_out",)),
+    *_exits_to_other_benefit("job_ready", "job_ready", ("reform_job_ready_to_other_benefit",)),
+    *_exits_of_activity_ready("newly_activity_ready"),
+    *_exits_of_activity_ready("activity_ready"),
 )
 ACTIVATION_OF: Final = {
     "job_ready": "activation",
     "newly_activity_ready": "activation_newly_activity_ready",
     "activity_ready": "activation_activity_ready",
+    "job_ready_stayer": "activation_job_ready_stayer",
 }
-"""The phase of a cash-benefit recipient in usual municipal activation, by the phase outside it."""
+"""The phase of a cash-benefit recipient in usual municipal activation, by the phase outside it. Who stays for good
+comes and goes like the others and is remembered as a stayer: activation does not let them out."""
+
+STAYER_OF: Final = {"job_ready": "job_ready_stayer", "activation": "activation_job_ready_stayer"}
+"""The phase of a job-ready person who stays for good, by the phase of those who do not."""
 
 
 def _in_activation(move: Move) -> Move:
@@ -277,7 +301,7 @@ MOVES: Final = (
                 inside,
                 ("rate_out_of_activation", "activation_entry_factor"),
                 _ADULT,
-                dated="activation_odds",
+                dated=("activation_odds",),
                 keeps_clock=True,
             ),
             Move(inside, outside, ("rate_out_of_activation",), _ADULT, keeps_clock=True),
@@ -292,19 +316,19 @@ MOVES: Final = (
         )
         for to in ("job_ready", "insured_unemployed", "self_supporting")
     ),
-    Move("insured_unemployed", "employed", ("rate_insured_unemployed_to_employed",), _ADULT, dated="demand"),
+    Move("insured_unemployed", "employed", ("rate_insured_unemployed_to_employed",), _ADULT, dated=("demand",)),
     Move("insured_unemployed", "job_ready", ("rate_insured_unemployed_to_job_ready",), _ADULT),
     Move("self_supporting", "job_ready", ("rate_self_supporting_to_job_ready",), _ADULT),
-    Move("self_supporting", "employed", ("rate_adult_self_supporting_to_employed",), _OVER_24, dated="demand"),
+    Move("self_supporting", "employed", ("rate_adult_self_supporting_to_employed",), _OVER_24, dated=("demand",)),
     Move("in_education", "job_ready", ("rate_in_education_to_job_ready",), _ADULT),
-    Move("in_education", "employed", ("rate_adult_in_education_to_employed",), _OVER_24, dated="demand"),
+    Move("in_education", "employed", ("rate_adult_in_education_to_employed",), _OVER_24, dated=("demand",)),
     *(
         Move(
             "other_benefit",
             to,
             ("rate_out_of_other_benefit_months_{months}", f"other_benefit_share_{to}"),
             _ADULT,
-            dated="demand" if to == "employed" else None,
+            dated=("demand",) if to == "employed" else (),
         )
         for to in ("job_ready", "activity_ready", "employed")
     ),
@@ -317,10 +341,10 @@ MOVES: Final = (
         )
         for to in ("in_education", "employed", "self_supporting")
     ),
-    Move("in_education", "employed", ("rate_youth_in_education_to_employed_{age}",), _YOUTH, dated="demand"),
+    Move("in_education", "employed", ("rate_youth_in_education_to_employed_{age}",), _YOUTH, dated=("demand",)),
     Move("in_education", "self_supporting", ("rate_youth_in_education_to_self_supporting_{age}",), _YOUTH),
     Move("self_supporting", "in_education", ("rate_youth_self_supporting_to_in_education_{age}",), _YOUTH),
-    Move("self_supporting", "employed", ("rate_youth_self_supporting_to_employed_{age}",), _YOUTH, dated="demand"),
+    Move("self_supporting", "employed", ("rate_youth_self_supporting_to_employed_{age}",), _YOUTH, dated=("demand",)),
     Move("employed", "in_education", ("rate_youth_employed_to_in_education_{age}",), _YOUTH),
     Move("employed", "self_supporting", ("rate_youth_employed_to_self_supporting",), ("16-17",)),
     *(
@@ -330,4 +354,4 @@ MOVES: Final = (
         for terms, ages in ((("death_{age}",), _OVER_24), ((), ("65+",)))
     ),
 )
-"""Every move of the structure *history*."""
+"""Every move of every structure."""

@@ -7,7 +7,8 @@ once a calendar year; the kernels only look up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,6 +29,8 @@ from .states import (
     SEXES,
     STATE_KEYS,
     STATES,
+    STAYER_OF,
+    Move,
     Phase,
 )
 
@@ -59,6 +62,8 @@ COUNTS_AS = np.array([CODE[phase.counts_as] for phase in PHASES], dtype=np.uint8
 """State code each phase code is counted in where a source counts benefits."""
 ACTIVATED = np.array([PHASE_CODE[ACTIVATION_OF.get(phase.key, phase.key)] for phase in PHASES], dtype=np.uint8)
 """Phase code of the same recipient in usual activation; the phase itself where there is none."""
+STAYER = np.array([PHASE_CODE[STAYER_OF.get(phase.key, phase.key)] for phase in PHASES], dtype=np.uint8)
+"""Phase code of the same recipient who stays job-ready for good; the phase itself where there is none."""
 IS_CASH_BENEFIT = np.isin(np.arange(len(PHASES)), [PHASE_CODE[key] for key in ACTIVATION_OF])
 """Whether a phase code is cash benefit outside activation."""
 
@@ -139,12 +144,44 @@ def activation_share(parameters: ParameterSet, year: int) -> float:
     return parameters.value("activation_share_2014_on" if year >= 2014 else "activation_share_to_2013")
 
 
+def stayer_share(parameters: ParameterSet) -> float:
+    """Return the share of people found job-ready, at the start or on moving in, who stay so for good."""
+    return parameters.value("job_ready_stayer_share")
+
+
+REFORM_YEAR = 2014
+"""First year of the cash-benefit reform (1 January 2014), from which the rates of structure *calendar* are others."""
+
+
+def _since_reform(id: str) -> Callable[[ParameterSet, int], float]:
+    """Return the factor ``id`` from the reform on, 1 before."""
+    return lambda parameters, year: parameters.value(id) if year >= REFORM_YEAR else 1.0
+
+
+REFORM_FACTORS: Mapping[str, str] = {
+    "reform_job_ready_out": "reform_factor_job_ready_out",
+    "reform_job_ready_to_other_benefit": "reform_factor_job_ready_to_other_benefit",
+    "reform_activity_ready_up": "reform_factor_activity_ready_to_job_ready",
+}
+"""Parameter of each factor that holds from the reform on."""
+
 DATED: Mapping[str, Callable[[ParameterSet, int], float]] = {
     "pension_awards": pension_multiplier,
     "activation_odds": activation_odds,
     "demand": demand,
+    **{name: _since_reform(id) for name, id in REFORM_FACTORS.items()},
 }
 """Factors of hazards that change with the calendar year."""
+
+
+def dated_factors(move: Move, dated: Mapping[str, float]) -> tuple[float, float]:
+    """Return the year's factor on a move's hazard, and that on its part which goes to ``rest_to`` instead."""
+    if move.rest_to is None:
+        return math.prod((dated[name] for name in move.dated), start=1.0), 0.0
+    *others, removing = (dated[name] for name in move.dated)
+    factor = math.prod(others, start=1.0)
+    return factor * removing, factor * (1 - removing)
+
 
 SPLITS: tuple[str, ...] = (
     "no_benefit_share_",
@@ -190,15 +227,18 @@ def duration_labels(phase: Phase) -> tuple[str, ...]:
     return tuple(f"{first}_{last}" for first, last in zip(firsts, (*phase.cuts, "on"), strict=True))
 
 
-def hazards(parameters: ParameterSet, year: int) -> np.ndarray:
-    """Return monthly hazards of ``year``, shape (age classes, sexes, origins, cells, destination phases)."""
+def hazards(parameters: ParameterSet, year: int, moves: Iterable[Move] = MOVES) -> np.ndarray:
+    """Return monthly hazards of ``year``, shape (age classes, sexes, origins, cells, destination phases).
+
+    Those of ``moves`` alone, if they are given.
+    """
     table = np.zeros((*_SIZES.values(), len(CELLS), len(PHASES)))
     classes = {age.key: code for code, age in enumerate(AGE_CLASSES)}
     dated = {name: factor(parameters, year) for name, factor in DATED.items()}
-    for move in MOVES:
+    for move in moves:
         origin = PHASE_CODE[move.origin]
         ages = [classes[age] for age in move.ages]
-        factor = dated[move.dated] if move.dated else 1.0
+        factor, rest = dated_factors(move, dated)
         for k, months in enumerate(duration_labels(PHASES[origin])):
             rate = np.full((1, 1, 1), 1.0 if move.terms else CERTAIN)
             for term in (*move.terms, *([move.early] if move.early and k == 0 else [])):
@@ -206,7 +246,7 @@ def hazards(parameters: ParameterSet, year: int) -> np.ndarray:
             cell = FIRST_CELL[origin] + k
             table[ages, :, :, cell, PHASE_CODE[move.to]] += rate * factor
             if move.rest_to is not None:
-                table[ages, :, :, cell, PHASE_CODE[move.rest_to]] += rate * (1 - factor)
+                table[ages, :, :, cell, PHASE_CODE[move.rest_to]] += rate * rest
     return table
 
 

@@ -33,6 +33,7 @@ from sim.transitions import (
     KEEPS_CLOCK,
     SIDE_AGES,
     SIDE_KIND,
+    dated_factors,
     duration_labels,
     hazards,
     probabilities,
@@ -127,9 +128,9 @@ class PlainResident(mesa.Agent):
             if move.early and duration == 0:
                 rate *= values[move.early.format(**words)]
             found = switches if move.keeps_clock else moves
-            factor = self.model.dated[move.dated] if move.dated else 1.0
+            factor, rest = dated_factors(move, self.model.dated)
             if move.rest_to:
-                found[move.rest_to] = found.get(move.rest_to, 0.0) + rate * (1 - factor)
+                found[move.rest_to] = found.get(move.rest_to, 0.0) + rate * rest
             found[move.to] = found.get(move.to, 0.0) + rate * factor
         return moves, switches
 

@@ -28,7 +28,7 @@ def _hazard(move):
     parts = [" × ".join(f"`{term}`" for term in move.terms)]
     first = _classes(PHASES[PHASE_CODE[move.origin]]).split(", ")[0]
     parts += [f"× `{move.early}` in months {first}"] if move.early else []
-    parts += [f"× {move.dated}"] if move.dated else []
+    parts += [f"× {name}" for name in move.dated]
     parts += [f"(rest to {move.rest_to})"] if move.rest_to else []
     return " ".join(parts)
 
@@ -46,7 +46,7 @@ def sections():
             *(
                 (f"`{p.key}`", p.state, _classes(p), f"{p.then} after {p.until} months" if p.then else "")
                 for p in PHASES
-                if p.cuts or p.then
+                if p.cuts or p.then or p.key != p.state
             ),
         ),
         "ages": ", ".join(age.key for age in AGE_CLASSES),

@@ -36,7 +36,8 @@ def test_the_start_has_the_share_of_the_card(parameters: ParameterSet) -> None:
 
 def test_readiness_is_restored_and_the_clock_goes_on() -> None:
     """Everybody who enters activation, until they leave it: the phase they came from, months counted on."""
-    model = AreaModel(Scenario.read("cash_benefit_cohorts_2011", ["population.residents=1500"]))
+    scenario = Scenario.read("cash_benefit_cohorts_2011", ["population.residents=1500"])
+    model = AreaModel(scenario, parameters=ParameterSet.read("history_stayers"))
     people = model.population
     outside = {PHASE_CODE[inside]: PHASE_CODE[out] for out, inside in ACTIVATION_OF.items()}
     inside = {out: into for into, out in outside.items()}

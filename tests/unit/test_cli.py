@@ -158,6 +158,12 @@ def write(folder: Path, name: str, text: str) -> str:
 # --- list, check, schema, show
 
 
+SETS = {name: ParameterSet.read(name) for name in ParameterSet.names()}
+STRUCTURES_OF = {
+    id: ["all"] if len({cards[id] for cards in SETS.values()}) == 1 else list(SETS)
+    for id in ParameterSet.read("default")
+}
+"""In which structures each parameter has a card of its own."""
 LISTS = {
     "scenarios": ("id", lambda: [s.id for s in list_scenarios()]),
     "activities": ("key", lambda: list(catalogue())),
@@ -166,7 +172,7 @@ LISTS = {
     "parameters": (
         "id",
         lambda: [
-            *ParameterSet.read("default"),
+            *(id for id, of in STRUCTURES_OF.items() for _ in of),
             *(f"{a.key}.{id}" for a in catalogue().values() for id in a.parameters),
         ],
     ),
@@ -185,6 +191,17 @@ def test_list_names_everything_in_both_languages(cli: Call, what: str):
     for key in expected():
         assert re.search(rf"^{re.escape(key)}\s", danish, re.MULTILINE)
         assert re.search(rf"^{re.escape(key)}\s", english, re.MULTILINE)
+
+
+def test_the_list_of_parameters_names_the_structures_that_tell_them_apart(cli: Call):
+    rows = json.loads(cli("list", "parameters", "--json", "--lang", "en").out)
+    assert [(row["id"], row["structure"]) for row in rows if "." not in row["id"]] == [
+        (id, structure) for id, structures in STRUCTURES_OF.items() for structure in structures
+    ]
+    shares = {row["structure"]: float(row["value"]) for row in rows if row["id"] == "job_ready_stayer_share"}
+    assert shares["history_stayers"] > 0
+    assert {name: share for name, share in shares.items() if share == 0}.keys() == set(SETS) - {"history_stayers"}
+    assert {row["structure"] for row in json.loads(cli("list", "parameters", "--json").out)} == {"alle", *SETS}
 
 
 def test_lists_show_grades_and_sources(cli: Call):

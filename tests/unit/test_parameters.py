@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from calibration.calibrate import CORE_RATES, SIDE_JOB_STARTS, implied_change
+from calibration.calibrate import SIDE_JOB_STARTS, implied_change
+from calibration.structures import STRUCTURES
 from sim import Parameter, ParameterError, ParameterSet
 from sim.activities import catalogue
 from sim.demand import YEARS
@@ -141,8 +142,11 @@ def test_sets_replace_values_and_are_told_apart_by_their_digest(parameters: Para
 
 
 def test_shipped_sets_can_be_read_and_unknown_ones_not() -> None:
-    assert ParameterSet.names() == ("history",)
-    assert ParameterSet.read("history").structure == "history"
+    assert ParameterSet.names() == ("calendar", "history", "history_stayers", "homogeneous")
+    for name in ParameterSet.names():
+        assert (ParameterSet.read(name).name, ParameterSet.read(name).structure) == (name, name)
+    assert ParameterSet.read("default").structure == "history"
+    assert len({ParameterSet.read(name).digest for name in ParameterSet.names()}) == 4
     with pytest.raises(ParameterError) as caught:
         ParameterSet.read("histori")
     assert caught.value.problems[0].nearest == "history"
@@ -161,6 +165,15 @@ def test_a_set_with_broken_cards_names_them_all(tmp_path: Path) -> None:
         ParameterSet.read("history", tmp_path)
     assert [kind for kind, _ in kinds(caught)].count("choice") == 2
     assert ("card_missing", "side_job_hours.unit") in kinds(caught)
+
+
+def test_a_set_that_says_it_is_another_structures_is_refused(tmp_path: Path) -> None:
+    for name in ("common", "people", "history"):
+        text = (PARAMETER_SETS / f"{name}.yaml").read_text(encoding="utf-8")
+        (tmp_path / f"{name}.yaml").write_text(text.replace("structure: history", "structure: calendar"), "utf-8")
+    with pytest.raises(ParameterError) as caught:
+        ParameterSet.read("history", tmp_path)
+    assert kinds(caught) == [("choice", "structure")]
 
 
 def test_a_parameter_named_twice_is_refused(tmp_path: Path) -> None:
@@ -238,7 +251,8 @@ PRINTED: dict[str, Callable[[], float]] = {
 
 def test_the_table_covers_every_value_that_is_printed_and_not_fitted(parameters: ParameterSet) -> None:
     """Grade D cards that name evidence only are printed values used beyond what they were printed for."""
-    fitted = {*CORE_RATES, *SIDE_JOB_STARTS, *(f"job_loss_factor_{sex}_{like}" for sex, like in implied_change())}
+    job_loss = {f"job_loss_factor_{sex}_{like}" for sex, like in implied_change()}
+    fitted = {*STRUCTURES["history"].fitted, *SIDE_JOB_STARTS, *job_loss}
     fitted.add("activation_entry_factor")
     people = {id for id in parameters if id.startswith(("area_", "household_"))}  # held in test_recipe.py
     assert set(PRINTED) == {id for id, card in parameters.items() if ASSUMPTION not in card.source} - fitted - people

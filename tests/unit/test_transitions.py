@@ -33,6 +33,7 @@ from sim.transitions import (
     NEXT_AGE,
     NEXT_DURATION,
     PHASE_ENTERED,
+    REFORM_FACTORS,
     SIDE_AGES,
     SIDE_CLASS,
     SMALL_JOB_HELD,
@@ -130,7 +131,7 @@ def test_hazards_are_the_moves_and_nothing_else(parameters: ParameterSet) -> Non
         "pension_awards": parameters.value("pension_multiplier_2013"),
         "activation_odds": share / (1 - share),
         "demand": (0.0777 / 0.0738) ** 0.5,
-        None: 1.0,
+        **dict.fromkeys(REFORM_FACTORS, 1.0),
     }
     for move in MOVES:
         cuts = PHASES[phase(move.origin)].cuts
@@ -146,9 +147,11 @@ def test_hazards_are_the_moves_and_nothing_else(parameters: ParameterSet) -> Non
                             rate = CERTAIN
                         cell = CELLS.index((phase(move.origin), k))
                         mine = table[AGES.index(age), s, o, cell]
-                        mine[phase(move.to)] += dated[move.dated] * rate
+                        removing = dated[move.dated[-1]] if move.rest_to else 1.0
+                        rate *= np.prod([dated[name] for name in move.dated]) / removing
+                        mine[phase(move.to)] += removing * rate
                         if move.rest_to:
-                            mine[phase(move.rest_to)] += (1 - dated[move.dated]) * rate
+                            mine[phase(move.rest_to)] += (1 - removing) * rate
     np.testing.assert_allclose(hazards(parameters, 2013), table, rtol=1e-12)
     assert not table[AGES.index("0-15")].any()
     old = table[AGES.index("65+")]
@@ -214,7 +217,8 @@ def test_demand_moves_job_finding_and_nothing_else(parameters: ParameterSet) -> 
     assert {PHASES[to].key for to in changed[:, -1]} == {"employed"}
     np.testing.assert_allclose(two[one != two] / one[one != two], 0.0777 / 0.0738, rtol=1e-9)
     origins = {PHASES[CELLS[cell][0]].key for cell in changed[:, 3]}
-    assert origins == {move.origin for move in MOVES if move.to == "employed"} - {"basic_school"}
+    none = {"basic_school", "newly_activity_ready", "activation_newly_activity_ready"}
+    assert origins == {move.origin for move in MOVES if move.to == "employed"} - none
 
 
 def test_the_odds_of_activation_are_those_of_the_share(parameters: ParameterSet) -> None:
