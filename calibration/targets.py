@@ -1,10 +1,19 @@
-"""Targets with their role in the fit and the covariance of their sampling error."""
+"""Targets: published shares with their role in the fit, and the check of evidence files a user brings."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import csv
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from sim.sources import Target, flow_targets, rows
+from sim.errors import EvidenceError, Problem, nearest
+from sim.sources import COHORT_SIZES, Target, flow_targets_of, rows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CONTROL_PATH = (
     "annex7_3_backsolved_share_control_matched_start_minus_3",
@@ -21,27 +30,257 @@ AGED_15_20 = (
 )
 """Pupils and students aged 15-20 with a leisure job of at least 2,000 DKK a year."""
 
+ROLES: Final = ("fit", "hold_out", "shown")
+"""What a target is for: fitted; held out and scored; or only shown beside (it repeats or contradicts another one)."""
+
+Row = Mapping[str, str]
+
 
 @dataclass(frozen=True)
 class Targets:
     """The published shares, split by role.
 
-    ``fit``: the 12 printed shares of Figure 4.13. ``shown``: the 4 remainders and the readings of section 1.2.1 that
-    contradict the figure by a point; they are compared, never fitted.
+    ``fit``: the 12 printed shares of Figure 4.13 unless changed. ``shown``: the 4 remainders and the readings of
+    section 1.2.1 that contradict the figure by a point; they are compared, never fitted. ``hold_out``: none unless
+    asked for with :meth:`with_roles`.
     """
 
     fit: tuple[Target, ...]
     shown: tuple[Target, ...]
+    hold_out: tuple[Target, ...] = ()
 
     @classmethod
-    def read(cls) -> Targets:
+    def read(cls, path: Path | None = None) -> Targets:
         """Read the targets of the cash-benefit flows from the evidence book.
+
+        Rows of the CSV file ``path`` (the columns of ``evidence/targets.csv``) replace the book's by id; a remainder
+        that is not among them follows from the others. Raises ``EvidenceError`` naming every row that cannot be used.
 
         >>> len(Targets.read().fit), len(Targets.read().shown)
         (12, 7)
         """
-        fitted = [t for t in flow_targets() if t.reading == "a" and not t.remainder]
-        return cls(tuple(fitted), tuple(t for t in flow_targets() if t not in fitted))
+        mine = {} if path is None else read_rows(path)
+        found = flow_targets_of({**rows("targets"), **mine})
+        printed = [t for t in found if t.reading == "a" and not t.remainder]
+        return cls(tuple(printed), tuple(_followed(t, printed, mine) for t in found if t not in printed))
+
+    def with_roles(self, roles: Mapping[str, str]) -> Targets:
+        """Return the targets with other roles, by target id; the order stays that of the evidence book.
+
+        Raises ``EvidenceError`` naming every unknown id and role.
+
+        >>> later = {t.id: "hold_out" for t in Targets.read().fit if t.month == "2016-12"}
+        >>> changed = Targets.read().with_roles(later)
+        >>> len(changed.fit), len(changed.hold_out)
+        (6, 6)
+        """
+        known = {target.id: role for role in ROLES for target in getattr(self, role)}
+        problems = [Problem("evidence_unknown", key=id, nearest=nearest(id, known)) for id in roles if id not in known]
+        problems += [
+            Problem("choice", key=id, values={"value": role, "allowed": ", ".join(ROLES)}, nearest=nearest(role, ROLES))
+            for id, role in roles.items()
+            if role not in ROLES
+        ]
+        if problems:
+            raise EvidenceError(problems)
+        chosen = {**known, **roles}
+        order = list(rows("targets"))
+        everything = sorted((*self.fit, *self.hold_out, *self.shown), key=lambda t: (t.reading, order.index(t.id)))
+        return Targets(**{role: tuple(t for t in everything if chosen[t.id] == role) for role in ROLES})
+
+    def with_intervals(self, intervals: Mapping[str, tuple[float, float]]) -> Targets:
+        """Return the targets with other rounding intervals (low, high), by target id.
+
+        "A good 5 per cent" is read as .050-.055; the other reading is a rounded 5 per cent:
+
+        >>> plain = {t.id: (0.045, 0.055) for t in Targets.read().fit if t.published == 0.05}
+        >>> [t.low for t in Targets.read().with_intervals(plain).fit if t.published == 0.05]
+        [0.045, 0.045]
+
+        Raises ``EvidenceError`` naming every unknown id and every interval that is empty or not within 0 and 1.
+        """
+        known = [target.id for role in ROLES for target in getattr(self, role)]
+        problems = [
+            Problem("evidence_unknown", key=id, nearest=nearest(id, known)) for id in intervals if id not in known
+        ]
+        problems += [
+            Problem("bounds", key=id, values={"value": f"{low}-{high}", "low": 0, "high": 1})
+            for id, (low, high) in intervals.items()
+            if not 0 <= low < high <= 1
+        ]
+        if problems:
+            raise EvidenceError(problems)
+
+        def changed(target: Target) -> Target:
+            low, high = intervals.get(target.id, (target.low, target.high))
+            return replace(target, low=low, high=high)
+
+        return Targets(**{role: tuple(changed(t) for t in getattr(self, role)) for role in ROLES})
+
+    def table(self) -> pd.DataFrame:
+        """Return one row a target: what it measures, on whom, when, its interval, source and role."""
+        import pandas as pd
+
+        book = rows("targets")
+        return pd.DataFrame(
+            {
+                **{field.name: getattr(target, field.name) for field in fields(Target)},
+                "population": book[target.id]["population"],
+                "source": book[target.id]["source"],
+                "role": role,
+            }
+            for role in ROLES
+            for target in getattr(self, role)
+        )
+
+
+def _followed(target: Target, printed: list[Target], mine: Mapping[str, Row]) -> Target:
+    """Return a remainder with what the printed shares leave, unless the user has given it."""
+    if not target.remainder or target.id in mine:
+        return target
+    parts = [t.published for t in printed if (t.group, t.month) == (target.group, target.month)]
+    return replace(target, published=round(1 - sum(parts), 9))
+
+
+# --- evidence files
+
+
+_SAME = ("measure", "unit", "population", "sex", "origin", "year_from", "year_to", "from_state", "to_state")
+"""Columns that say what a row is about: a row that replaces another must agree in them."""
+_STATES = ("from_state", "to_state")
+
+
+def read_rows(path: Path) -> dict[str, Row]:
+    """Return the rows of a user's evidence file by id.
+
+    The file has the columns of ``evidence/targets.csv``, UTF-8 with or without a byte-order mark, separated by commas.
+    Raises ``EvidenceError`` naming every row that cannot be used, each as ``file:line``.
+    """
+    columns = list(next(iter(rows("targets").values())))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            reader = csv.DictReader(handle, strict=True)
+            given = list(reader.fieldnames or [])
+            lines = [(reader.line_num, row) for row in reader]
+    except UnicodeDecodeError as error:
+        raise EvidenceError([Problem("file_not_utf8", place=str(path))]) from error
+    except csv.Error as error:
+        raise EvidenceError([Problem("unreadable", values={"path": path, "reason": error})]) from error
+    except OSError as error:
+        raise EvidenceError([Problem("unreadable", values={"path": path, "reason": error.strerror})]) from error
+    missing, unknown = [c for c in columns if c not in given], [str(c) for c in given if c not in columns]
+    if missing or unknown or len(given) != len(set(given)):
+        twice = [c for c in dict.fromkeys(given) if given.count(c) > 1]
+        values = {"missing": ", ".join(missing) or "-", "unknown": ", ".join([*unknown, *twice]) or "-"}
+        raise EvidenceError([Problem("evidence_columns", place=path.name, values=values)])
+    if not lines:
+        raise EvidenceError([Problem("evidence_empty", place=path.name)])
+    problems = list(_problems(path.name, lines))
+    if problems:
+        raise EvidenceError(problems)
+    return {row["id"]: row for _, row in lines}
+
+
+def _problems(file: str, lines: list[tuple[int, dict[str, str]]]) -> Iterable[Problem]:
+    """Yield everything that is wrong in the numbered rows of a file."""
+    book = rows("targets")
+    states = {row[column] for row in book.values() for column in _STATES}
+    seen: dict[str, int] = {}
+    sound: dict[str, Row] = {}
+    for line, row in lines:
+        id, place = str(row["id"]), f"{file}:{line}"
+        found: list[Problem] = []
+        if None in row or None in row.values():
+            found.append(Problem("evidence_columns", place, id, {"missing": "?", "unknown": "?"}))
+        elif id not in book:
+            found.append(Problem("evidence_unknown", place, id, nearest=nearest(id, book)))
+        else:
+            if id in seen:
+                found.append(Problem("evidence_twice", place, id))
+            found += _about(place, row, book[id], states)
+            found += _numbers(place, row)
+        seen[id] = line
+        if found:
+            yield from found
+        else:
+            sound[id] = row
+    yield from _sizes(file, sound, seen)
+    yield from _sums(file, sound, seen)
+
+
+def _about(place: str, row: Row, own: Row, states: set[str]) -> Iterable[Problem]:
+    """Yield where a row is about something else than the book's row of the same id."""
+    for column in _SAME:
+        given, key = row[column], f"{row['id']}.{column}"
+        if column in _STATES and given not in states:
+            yield Problem("evidence_state", place, key, {"value": given}, nearest(given, states))
+        elif given != own[column]:
+            yield Problem("evidence_other", place, key, {"value": given, "allowed": own[column]})
+    precisions = sorted({r["precision"] for r in rows("targets").values()})
+    if row["precision"] not in precisions:
+        values = {"value": row["precision"], "allowed": ", ".join(precisions)}
+        yield Problem("choice", place, f"{row['id']}.precision", values, nearest(row["precision"], precisions))
+
+
+def _number(written: str) -> float:
+    """Return the number a cell holds, NaN when it holds none; Python's own ``1_000`` and ``inf`` are none."""
+    try:
+        value = float(written)
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) and "_" not in written else math.nan
+
+
+def _numbers(place: str, row: Row) -> Iterable[Problem]:
+    """Yield what is wrong with the value of a row and with the number of persons behind it."""
+    for column in ("value", "n"):
+        key, value = f"{row['id']}.{column}", _number(row[column])
+        if column == "n" and not row["n"]:
+            continue
+        if math.isnan(value):
+            yield Problem("evidence_number", place, key, {"value": row[column] or "''"})
+        elif value < 1 and (column == "n" or row["measure"] == "count"):
+            yield Problem("evidence_persons", place, key, {"value": row[column], "low": 1})
+        elif column == "value" and row["measure"] == "share" and not 0 <= value <= 1:
+            yield Problem("bounds", place, key, {"value": row[column], "low": 0, "high": 1})
+
+
+def _sizes(file: str, sound: Mapping[str, Row], line: Mapping[str, int]) -> Iterable[Problem]:
+    """Yield rows of the 2011 cohorts whose n is not the size of the cohort, in this file or in the book."""
+    found = {**rows("targets"), **sound}
+    for id, row in sound.items():
+        size = COHORT_SIZES.get(row["from_state"])
+        if size is None or not row["n"] or row["measure"] != "share" or row["population"] != "supported_areas":
+            continue
+        if _number(row["n"]) != _number(found[size]["value"]):
+            values = {"value": row["n"], "allowed": found[size]["value"], "row": size}
+            yield Problem("evidence_size", f"{file}:{line[id]}", f"{id}.n", values)
+
+
+def _sums(file: str, sound: Mapping[str, Row], line: Mapping[str, int]) -> Iterable[Problem]:
+    """Yield groups of shares, touched by the file, that cannot sum to 1 whatever their rounding hides.
+
+    A remainder the file does not give follows from the others, so without it the printed shares may leave any rest.
+    """
+    flows = [t for t in flow_targets_of({**rows("targets"), **sound}) if t.reading == "a"]
+    for group, month in dict.fromkeys((t.group, t.month) for t in flows):
+        mine = [t for t in flows if (t.group, t.month) == (group, month)]
+        touched = [t.id for t in mine if t.id in sound]
+        if not touched:
+            continue
+        parts = [t for t in mine if not t.remainder or t.id in sound]
+        total = sum(t.published for t in parts)
+        # A remainder's own interval is made from the other shares; as a given row it is printed in per cents.
+        low = sum(t.published - 0.005 if t.remainder else t.low for t in parts)
+        high = sum(t.published + 0.005 if t.remainder else t.high for t in parts)
+        names = ", ".join(t.id for t in parts)
+        place = ", ".join(f"{file}:{line[id]}" for id in touched)
+        if low > 1 + 1e-9:
+            values: dict[str, object] = {"rows": names, "total": f"{total:.4g}", "low": f"{low:.4g}"}
+            yield Problem("evidence_sum_above", place, "", values)
+        elif len(parts) == len(mine) and high < 1 - 1e-9:
+            values = {"rows": names, "total": f"{total:.4g}", "low": f"{low:.4g}", "high": f"{high:.4g}"}
+            yield Problem("evidence_sum", place, "", values)
 
 
 def control_path() -> tuple[list[float], list[float]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -127,24 +128,36 @@ _BENEFIT = {
     "cash_benefit_any": "cash_benefit",
 }
 _COHORT = {"cash_benefit_job_ready": "job_ready_2011", "cash_benefit_not_job_ready": "activity_ready_2011"}
-_COHORT_N = {"job_ready_2011": "fig4_13_n_jobready_2011", "activity_ready_2011": "fig4_13_n_other_2011"}
+COHORT_SIZES = {
+    "cash_benefit_job_ready": "fig4_13_n_jobready_2011",
+    "cash_benefit_not_job_ready": "fig4_13_n_other_2011",
+}
+"""Rows that hold the sizes of the 2011 cohorts, by the state they begin in."""
 _OTHER_READINGS = (
     "sec1_jobready11_to_not_job_ready_2016",
     "sec1_jobready11_any_cash_benefit_2013",
     "sec1_jobready11_any_cash_benefit_2016",
 )
 """Rows of section 1.2.1 that contradict Figure 4.13 by a point: shown beside it, not fitted."""
+_READ_TWICE = "fig4_13_jobready11_to_notready_2016"
+"""30 in the figure, 31 in section 1.2.1."""
 _HALF_PER_CENT = 0.005
 
 
 @cache
 def flow_targets() -> tuple[Target, ...]:
+    """Return the flow targets of the evidence book; see :func:`flow_targets_of`."""
+    return flow_targets_of(rows("targets"))
+
+
+def flow_targets_of(found: Mapping[str, Mapping[str, str]]) -> tuple[Target, ...]:
     """Return the 16 published shares of the 2011 cohorts (12 printed, 4 remainders) and their contradicting readings.
 
-    Printed whole per cents leave half a point either way; "a good 5" leaves .050-.055; and job-ready to activity-ready
-    2016, printed 30 in one place and 31 in another, leaves .295-.315 around the figure's 30.
+    ``found`` are the rows of ``targets.csv`` by id. Printed whole per cents leave half a point either way; "a good 5"
+    leaves .050-.055; and job-ready to activity-ready 2016, printed 30 in one place and 31 in another, leaves .295-.315
+    around the figure's 30 (a row with another value stands alone).
     """
-    found = rows("targets")
+    book = rows("targets")
     printed: list[Target] = []
     rests: list[Target] = []
     for id, row in found.items():
@@ -153,6 +166,7 @@ def flow_targets() -> tuple[Target, ...]:
         if not id.startswith("fig4_13_") and id not in _OTHER_READINGS:
             continue
         cohort = _COHORT[row["from_state"]]
+        wider = 0.01 if id == _READ_TWICE and row["value"] == book[id]["value"] else 0.0
         target = Target(
             id=id,
             measure=_BENEFIT[row["to_state"]],
@@ -161,8 +175,8 @@ def flow_targets() -> tuple[Target, ...]:
             month=f"{row['year_to']}-12",
             published=float(row["value"]),
             low=float(row["value"]) - (0 if row["precision"] == "at_least" else _HALF_PER_CENT),
-            high=float(row["value"]) + _HALF_PER_CENT + (0.01 if id == "fig4_13_jobready11_to_notready_2016" else 0),
-            n=int(float(found[_COHORT_N[cohort]]["value"])),
+            high=float(row["value"]) + _HALF_PER_CENT + wider,
+            n=int(float(found[COHORT_SIZES[row["from_state"]]]["value"])),
             remainder="_derived_" in id,
             reading="b" if id in _OTHER_READINGS else "a",
         )

@@ -193,9 +193,12 @@ ONLY = {
     "mesa": {"sim.model"},
     "numba": {"sim.engine.kernels"},
     "matplotlib": {"sim.plots", *(f"sim.{name}" for name in PLOTS if name != "plots.labels")},
-    "joblib": {"sim.ensemble", "sim.evaluation", "sim.sensitivity"},
+    "joblib": {"sim.ensemble", "sim.evaluation", "sim.sensitivity", "calibration.samplers.ensemble"},
+    "emcee": {"calibration.samplers.ensemble"},
+    "dynesty": {"calibration.samplers.nested"},
     "typer": {"run"},
-    "tqdm": {"run"},
+    # The sampler cannot know beforehand how long it takes, so it shows itself how far the rules are met.
+    "tqdm": {"run", "calibration.samplers.ensemble"},
     "jinja2": {"sim.report"},
     "pydantic": {"sim.scenario_check", "sim.scenario_format"},
     "babel": {"sim.locale"},
@@ -354,6 +357,39 @@ def test_sim_has_no_chance_but_its_own_draws(name: str):
     for dotted, line in attributes_of(name):
         assert not dotted.startswith(("np.random", "numpy.random", "os.urandom")), f"{name}:{line}"
         assert not dotted.endswith((".default_rng", ".shuffle", ".shuffle_do", ".sample")), f"{name}:{line}"
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.split(".")[0] == "calibration"])
+def test_calibration_makes_its_chance_in_one_place(name: str):
+    """Elsewhere a generator is only named as the type of an argument."""
+    for found in imports_of(name):
+        assert found.module.split(".")[0] not in FORBIDDEN, f"{name}:{found.line}"
+        assert not found.module.startswith("numpy.random"), f"{name}:{found.line}"
+        assert (found.module, found.name) != ("numpy", "random"), f"{name}:{found.line}"
+    made = [dotted for dotted, _ in attributes_of(name) if dotted.startswith(("np.random.", "numpy.random."))]
+    if name == "calibration.samplers.seeds":
+        assert {"np.random.SeedSequence", "np.random.default_rng"} <= set(made)
+    else:
+        assert set(made) <= {"np.random.Generator"}, name
+
+
+SAMPLERS = ("ensemble", "nested", "optimum", "seeds")
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_samplers_know_nothing_of_what_they_sample(sampler: str):
+    found = {found.module for found in imports_of(f"calibration.samplers.{sampler}")}
+    ours = {module for module in found if module.split(".")[0] in ("sim", "calibration")}
+    assert ours <= {"sim.errors", *(f"calibration.samplers.{name}" for name in SAMPLERS)}
+    assert {name for name in MODULES if name.startswith("calibration.samplers.")} == {
+        f"calibration.samplers.{name}" for name in SAMPLERS
+    }
+
+
+def test_the_extra_sampler_is_loaded_only_when_asked_for():
+    tree = TREES["calibration.samplers.nested"]
+    at_the_top = {ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)}
+    assert not [line for line in at_the_top if "dynesty" in line]
 
 
 def test_the_search_for_chance_would_find_it(monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,1 @@
+"""Samplers: they know a log density over the unconstrained scale, and nothing of what it describes."""
