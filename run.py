@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sim.errors import InputError, Problem, ResultError, ScenarioError, nearest
+from sim.errors import InputError, ParameterError, Problem, ResultError, ScenarioError, nearest
 from sim.locale import LANGUAGES, default_language, number, percent, text
 
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ EvaluationOut = Annotated[Path | None, typer.Option("--out", metavar="DIR", help
 Force = Annotated[bool, typer.Option("--force", help=_t("opt_force"))]
 Replicates = Annotated[int, typer.Option("--replicates", metavar="N", help=_t("opt_replicates"))]
 Draws = Annotated[int, typer.Option("--draws", metavar="N", help=_t("opt_draws"))]
+DrawsCompared = Annotated[
+    int | None, typer.Option("--draws", metavar="N", help=_t("opt_draws_compare"), show_default=False)
+]
 Workers = Annotated[int | None, typer.Option("--workers", metavar="N", help=_t("opt_workers"))]
 Participants = Annotated[
     int, typer.Option("--participants", metavar="N", help=_t("opt_participants"), show_default=False)
@@ -172,9 +175,9 @@ def run(
     from sim.scenario import Scenario
 
     lang = _language(lang)
-    _numbers_fine(replicates, draws, workers, seed)
     scenario = Scenario.read(file, set_ or ())
-    job = Job.plan([scenario], None, seed, replicates)
+    _numbers_fine(replicates, draws, workers, seed, scenario.parameters)
+    job = Job.plan([scenario], None, seed, replicates, draws=draws)
     _carry_out(job, _folder(out, scenario.id, force), workers, lang, as_json, {"scenario": set_ or []})
 
 
@@ -186,7 +189,7 @@ def compare(
     out: Out = None,
     force: Force = False,
     replicates: Replicates = 10,
-    draws: Draws = 1,
+    draws: DrawsCompared = None,
     sensitivity: Sensitivity = True,
     people_sensitivity: TryPeople = False,
     workers: Workers = None,
@@ -195,11 +198,10 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare scenarios with a base."""
-    from sim.ensemble import Job, check_shared
+    from sim.ensemble import Job, check_shared, usual_draws
     from sim.scenario import Scenario
 
     lang = _language(lang)
-    _numbers_fine(replicates, draws, workers, seed)
     shared = [s for s in set_ or [] if re.match(r"\s*(population|horizon|parameters)\b", s)]
     read: list[Scenario] = []
     problems: list[Problem] = []
@@ -212,8 +214,15 @@ def compare(
         raise ScenarioError(problems)
     base, *compared = read
     check_shared(compared, base)
+    _numbers_fine(replicates, 1 if draws is None else draws, workers, seed, base.parameters)
     job = Job.plan(
-        read, base.id, seed, replicates, sensitivity=sensitivity or people_sensitivity, try_people=people_sensitivity
+        read,
+        base.id,
+        seed,
+        replicates,
+        sensitivity=sensitivity or people_sensitivity,
+        try_people=people_sensitivity,
+        draws=usual_draws(base) if draws is None else draws,
     )
     changed = {"compared": set_ or [], "base": shared}
     _carry_out(job, _folder(out, compared[0].id, force), workers, lang, as_json, changed)
@@ -292,7 +301,12 @@ def _wrong_choice(key: str, value: str, allowed: Sequence[str]) -> Problem:
     return Problem("choice", key=key, values=values, nearest=nearest(value, allowed))
 
 
-def _numbers_fine(replicates: int, draws: int, workers: int | None, seed: int = 0) -> None:
+def _numbers_fine(
+    replicates: int, draws: int, workers: int | None, seed: int = 0, parameters: str | None = None
+) -> None:
+    """Refuse numbers that cannot be used, all at once; ``parameters`` names the set that is drawn from."""
+    from sim.parameters import deal
+
     given = {
         "--replicates": (replicates, 1),
         "--draws": (draws, 1),
@@ -304,8 +318,11 @@ def _numbers_fine(replicates: int, draws: int, workers: int | None, seed: int = 
         for key, (value, low) in given.items()
         if value < low
     ]
-    if draws > 1:
-        problems.append(Problem("draws_available", key="--draws", values={"given": draws, "available": 1}))
+    if draws > 1 and parameters is not None:
+        try:
+            deal(parameters, draws)
+        except ParameterError as error:
+            problems += [replace(p, key="--draws") if p.key == "draw" else p for p in error.problems]
     if problems:
         raise InputError(problems)
 
