@@ -474,8 +474,13 @@ def _pyramid(counts: pd.DataFrame, runs: int) -> pd.DataFrame:
 
 def _sorted(table: pd.DataFrame, by: dict[str, dict[str, int] | None]) -> pd.DataFrame:
     def key(column: pd.Series) -> pd.Series:
+        """Return the place of every value; each different text is looked up once, because there are few of them."""
         rank = by[str(column.name)]
-        return column.map(rank) if rank is not None else column
+        if rank is None and pd.api.types.is_numeric_dtype(column):
+            return column
+        codes, names = pd.factorize(column)
+        rank = rank or {name: place for place, name in enumerate(sorted(names))}
+        return pd.Series(np.array([rank[name] for name in names], dtype=np.int64).take(codes), index=column.index)
 
     return table.sort_values(list(by), key=key, kind="stable", ignore_index=True)
 

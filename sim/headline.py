@@ -17,6 +17,8 @@ from .variance import POOLED
 
 LAST_FITTED = "2016-12"
 """The last month with published flows: until then the structures fit equally well, later no data chooses."""
+FOR_LEVELS = ("employed", "cash_benefit", "leisure_job_26h")
+"""The measures a run of one scenario is told by."""
 DECISIVE = 0.1
 """An assumed number is decisive when its range moves the headline by more than this share of its interval's width."""
 
@@ -127,6 +129,8 @@ def apart(uncertainty: pd.DataFrame) -> pd.DataFrame:
     structure, their means over luck and draws (``low``, ``high``), ``gap``, its 95 % ``error`` because there are only
     so many draws of each, and ``gap_fitted`` in ``LAST_FITTED``. No row where there is one structure.
     """
+    from scipy.special import stdtrit
+
     rows = one_view(uncertainty[uncertainty["structure"] != POOLED])
     rows = rows[rows["measure"].map(lambda key: MEASURES[key].unit == "share")]
     found = []
@@ -148,7 +152,7 @@ def apart(uncertainty: pd.DataFrame) -> pd.DataFrame:
                 "low": lowest["estimate"],
                 "high": highest["estimate"],
                 "gap": highest["estimate"] - lowest["estimate"],
-                "error": 1.96 * math.sqrt(spread),
+                "error": float(stdtrit(lowest["draws"] + highest["draws"] - 2, 0.975)) * math.sqrt(spread),
                 "gap_fitted": then.max() - then.min() if len(then) else math.nan,
             }
         )

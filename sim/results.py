@@ -169,7 +169,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 PLOTS = (
     *("states", "flows", "differences", "forest", "observed", "queues"),
-    *("funnel", "pyramid", "population", "sensitivity"),
+    *("funnel", "pyramid", "population", "sensitivity", "structures"),
 )
 """Names of the figures; a figure of one scenario among several carries its id after a hyphen."""
 

@@ -94,20 +94,19 @@ def _limits(mean: np.ndarray, parts: list[Part]) -> tuple[np.ndarray, np.ndarray
 def percentiles(values: np.ndarray, analysis: Crossed) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return 95 % limits for counts of persons, whose luck is skewed: percentiles 2.5 and 97.5 over runs.
 
-    ``luck`` over the replicates, each draw moved to the common mean; ``parameters`` over the means of the draws,
-    shrunk until their variance is the component; ``both`` over all runs. ``values`` as in :func:`crossed`.
+    ``luck`` over the replicates of a draw, mean over the draws; ``parameters`` over the means of the draws, shrunk
+    until their variance is the component; ``both`` over all runs. ``values`` as in :func:`crossed`.
     """
     rows, draws, replicates = values.shape
     nothing = np.full(rows, np.nan)
     if replicates < 2:
         return dict.fromkeys(analysis.limits, (nothing, nothing))
-    mean = analysis.estimate
-    of_draw = values.mean(axis=2)
-    found = {"luck": values - of_draw[:, :, None] + mean[:, None, None]}
+    ends = (0.025, 0.975)
+    found = {"luck": np.quantile(values, ends, axis=2).mean(axis=2)}
     if draws > 1:
+        mean, of_draw = analysis.estimate[:, None], values.mean(axis=2)
         spread = of_draw.var(axis=1, ddof=1)
         shrink = np.sqrt(np.divide(analysis.parameters, spread, out=np.zeros(rows), where=spread > 0))
-        found["parameters"] = (mean[:, None] + shrink[:, None] * (of_draw - mean[:, None]))[:, :, None]
-        found["both"] = values
-    limits = {name: np.quantile(of.reshape(rows, -1), (0.025, 0.975), axis=1) for name, of in found.items()}
-    return {name: (low, high) for name, (low, high) in limits.items()}
+        found["parameters"] = np.quantile(mean + shrink[:, None] * (of_draw - mean), ends, axis=1)
+        found["both"] = np.quantile(values.reshape(rows, -1), ends, axis=1)
+    return {name: (low, high) for name, (low, high) in found.items()}

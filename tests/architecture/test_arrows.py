@@ -17,7 +17,8 @@ import sim
 
 ROOT = Path(run.__file__).parent
 ENGINE = ("engine.ledger", "engine.months", "engine.streams")
-SUBJECTS = ("differences", "labels", "observed", "outcomes", "people", "queues", "sensitivity", "study", "style")
+SUBJECTS = ("differences", "labels", "observed", "outcomes", "people", "queues", "sensitivity", "structures", "study")
+SUBJECTS += ("style",)
 PLOTS = tuple(f"plots.{subject}" for subject in SUBJECTS)
 
 ARROWS: dict[str, set[str]] = {
@@ -178,8 +179,21 @@ ARROWS: dict[str, set[str]] = {
     "plots.people": {"locale", "plots.labels", "plots.style", "sources", "states"},
     "plots.queues": {"locale", "plots.labels", "plots.style", "scenario"},
     "plots.sensitivity": {"activities", "headline", "locale", "measures", "plots.labels", "plots.style"},
+    "plots.structures": {"headline", "locale", "measures", "plots.labels", "plots.style", "variance"},
     "plots.study": {"locale", "plots.labels", "plots.style"},
-    "report": {"errors", "headline", "locale", "measures", "parameters", "plots", "results", "sources"},
+    "uncertainty": {"headline", "locale", "measures", "plots", "variance"},
+    "report": {
+        "errors",
+        "headline",
+        "locale",
+        "measures",
+        "parameters",
+        "plots",
+        "results",
+        "sources",
+        "uncertainty",
+        "variance",
+    },
     "": {"activities"},
 }
 """What each module of ``sim`` imports from ``sim``, wherever in the file, imports for type checking aside.
