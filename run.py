@@ -544,10 +544,11 @@ def _print_parameters(result: Result, last: str, lang: str) -> None:
         differences = told_band(result.tables["differences"])
         measures = headline_measures(differences)
         for scenario in differences["scenario"].unique():
-            shown = told(differences[differences["scenario"] == scenario])[0]
-            if uncertainty is not None and shown:
-                label = {"scenario": scenario, "measure": MEASURES[shown[0]].label(lang)}
-                print(text("cli.split", lang, **label), *split_words(uncertainty, scenario, shown[0], lang))
+            shown, hidden = told(differences[differences["scenario"] == scenario])
+            if uncertainty is not None and manifest["replicates"] > 1:
+                for measure in [*shown, *hidden][:1]:
+                    label = {"scenario": scenario, "measure": MEASURES[measure].label(lang)}
+                    print(text("cli.split", lang, **label), *split_words(uncertainty, scenario, measure, lang))
     if last > LAST_FITTED:
         print(*beyond_words(uncertainty, manifest["against"] or next(iter(ids)), measures, ids, lang))
     if last > f"{YEARS[-1]}-12":

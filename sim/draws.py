@@ -7,9 +7,9 @@ numbers of an activity) and says in its schema what it was made from; ``<structu
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +54,14 @@ class Draws:
     def row(self, number: int) -> int:
         """Return the row of draw ``number`` (from 1 on): however many are used, they lie evenly over the file.
 
-        The rows are visited in steps of a golden section of the file, so the first N draws are the same for any N.
+        The order does not depend on how many are used: the first N draws are the same whatever N is.
         """
-        step = max(1, round(_GOLDEN * len(self)))
-        while math.gcd(step, len(self)) > 1:
-            step += 1
-        return (number - 1) * step % len(self)
+        return int(self._order[number - 1])
+
+    @cached_property
+    def _order(self) -> np.ndarray:
+        """Rows in the order of use: the places of steps of a golden section around a circle, ranked."""
+        return np.argsort(np.argsort(np.arange(len(self)) * _GOLDEN % 1.0, kind="stable"), kind="stable")
 
     def of_row(self, row: int) -> dict[str, float]:
         """Return the value of every parameter that varies, in one row of the file."""

@@ -308,9 +308,9 @@ class _Report:
         if all(math.isnan(self._error(last[measure])) for measure in chosen):
             return [(self._rich("headline_single", **names), "")]
         lines = [self._shown_line(measure, last[measure], mine, names) for measure in shown[:3]]
-        if lines:
-            lines[0] = (lines[0][0], _joined(lines[0][1], *self._split(scenario, shown[0])))
-        return lines + [self._hidden_line(measure, last[measure], names) for measure in hidden[:2]]
+        lines += [self._hidden_line(measure, last[measure], names) for measure in hidden[:2]]
+        (sentence, why), *others = lines
+        return [(sentence, _joined(why, *self._split(scenario, chosen[0]))), *others]
 
     def _split(self, scenario: str, measure: str) -> list[str]:
         """Say what part of a difference's variance is luck, and what each structure gives."""
