@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 
 class Life(NamedTuple):
-    """One scenario lived through by the replicates of a shard."""
+    """One scenario lived through by the replicates of a shard, with the parameters of draw number ``draw``."""
 
     model: AreaModel
     seen: dict[int, Columns]
     ledger: np.ndarray
+    draw: int = 0
 
 
 def outcomes(life: Life, replicates: range, enrolled: np.ndarray) -> pd.DataFrame:
@@ -62,7 +63,7 @@ def outcomes(life: Life, replicates: range, enrolled: np.ndarray) -> pd.DataFram
         {
             "scenario": model.plan.id,
             "structure": model.parameters.structure,
-            "draw": 0,
+            "draw": life.draw,
             "replicate": np.tile(np.arange(replicates.start, replicates.stop), len(values)),
             "view": np.repeat(view, n),
             "month": np.repeat(date, n),
@@ -101,7 +102,7 @@ def area_change(life: Life, replicates: range) -> pd.DataFrame:
                 pd.DataFrame(
                     {
                         "scenario": model.plan.id,
-                        "draw": 0,
+                        "draw": life.draw,
                         "replicate": list(replicates),
                         "month": month_text(model.start + month),
                         "measure": measure.key,
@@ -147,7 +148,7 @@ def participants(life: Life, replicates: range) -> pd.DataFrame:
             pd.DataFrame(
                 {
                     "scenario": model.plan.id,
-                    "draw": 0,
+                    "draw": life.draw,
                     "replicate": replicates.start + model.stream.block[rows],
                     "resident": model.stream.ids[rows],
                     "activity": course.plan.id,
@@ -168,7 +169,7 @@ def queues(life: Life, replicates: range) -> pd.DataFrame:
             {
                 "scenario": model.plan.id,
                 "activity": course.plan.id,
-                "draw": 0,
+                "draw": life.draw,
                 "replicate": list(replicates),
                 **queue._asdict(),
                 "month": month_text(model.start + queue.month),

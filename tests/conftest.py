@@ -1,8 +1,10 @@
 """What several test files share: the shipped parameters, small scenarios, models that have lived."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from posteriors import write_posteriors
 
 from sim import AreaModel, ParameterSet, Scenario
 
@@ -37,3 +39,15 @@ def live() -> Callable[..., AreaModel]:
         return model
 
     return run_to_the_end
+
+
+@pytest.fixture
+def posteriors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Return a function that puts made-up posteriors of some structures in place of the shipped parameter sets."""
+
+    def put(*structures: str, number: int = 40) -> Path:
+        folder = write_posteriors(tmp_path / "parameter sets", structures or ("history",), number)
+        monkeypatch.setattr("sim.parameters.PARAMETER_SETS", folder)
+        return folder
+
+    return put

@@ -17,7 +17,8 @@ import sim
 
 ROOT = Path(run.__file__).parent
 ENGINE = ("engine.ledger", "engine.months", "engine.streams")
-SUBJECTS = ("differences", "labels", "observed", "outcomes", "people", "queues", "sensitivity", "study", "style")
+SUBJECTS = ("differences", "labels", "observed", "outcomes", "people", "queues", "sensitivity", "structures", "study")
+SUBJECTS += ("style",)
 PLOTS = tuple(f"plots.{subject}" for subject in SUBJECTS)
 
 ARROWS: dict[str, set[str]] = {
@@ -33,7 +34,8 @@ ARROWS: dict[str, set[str]] = {
     "engine.months": {"engine.streams", "engine.kernels"},
     "errors": {"locale"},
     "sources": {"errors"},
-    "parameters": {"errors", "sources"},
+    "draws": {"errors"},
+    "parameters": {"draws", "errors", "sources"},
     "eligibility": {"errors", "states"},
     "activities": {"eligibility", "errors", "parameters", "sources"},
     "demand": {"parameters"},
@@ -73,6 +75,7 @@ ARROWS: dict[str, set[str]] = {
     "scenario": {
         "activities",
         "errors",
+        "parameters",
         "scenario_check",
         "scenario_file",
         "scenario_format",
@@ -103,7 +106,9 @@ ARROWS: dict[str, set[str]] = {
         "transitions",
         *ENGINE,
     },
-    "headline": set(),
+    "variance": set(),
+    "runs": {"measures", "variance"},
+    "headline": {"measures", "variance"},
     "results": {
         "activities",
         "errors",
@@ -112,11 +117,23 @@ ARROWS: dict[str, set[str]] = {
         "measures",
         "parameters",
         "plots",
+        "runs",
         "scenario",
         "sources",
+        "variance",
     },
     "collect": {"activities.base", "measures", "results", "scenario", "states"},
-    "comparison": {"activities.base", "collect", "errors", "measures", "results", "scenario"},
+    "comparison": {
+        "activities.base",
+        "collect",
+        "errors",
+        "headline",
+        "measures",
+        "results",
+        "runs",
+        "scenario",
+        "variance",
+    },
     "ensemble": {
         "collect",
         "comparison",
@@ -125,6 +142,7 @@ ARROWS: dict[str, set[str]] = {
         "model",
         "parameters",
         "results",
+        "runs",
         "scenario",
         "sensitivity",
         "sources",
@@ -163,8 +181,21 @@ ARROWS: dict[str, set[str]] = {
     "plots.people": {"locale", "plots.labels", "plots.style", "sources", "states"},
     "plots.queues": {"locale", "plots.labels", "plots.style", "scenario"},
     "plots.sensitivity": {"activities", "headline", "locale", "measures", "plots.labels", "plots.style"},
+    "plots.structures": {"headline", "locale", "measures", "plots.labels", "plots.style", "variance"},
     "plots.study": {"locale", "plots.labels", "plots.style"},
-    "report": {"errors", "headline", "locale", "measures", "parameters", "plots", "results", "sources"},
+    "uncertainty": {"headline", "locale", "measures", "plots", "variance"},
+    "report": {
+        "errors",
+        "headline",
+        "locale",
+        "measures",
+        "parameters",
+        "plots",
+        "results",
+        "sources",
+        "uncertainty",
+        "variance",
+    },
     "": {"activities"},
 }
 """What each module of ``sim`` imports from ``sim``, wherever in the file, imports for type checking aside.
@@ -175,6 +206,7 @@ ARROWS: dict[str, set[str]] = {
 CALIBRATION_MAY = {
     "activities",
     "chain",
+    "draws",
     "errors",
     "evaluation",
     "measures",
@@ -200,6 +232,7 @@ ONLY = {
     # The sampler cannot know beforehand how long it takes, so it shows itself how far the rules are met.
     "tqdm": {"run", "calibration.samplers.ensemble"},
     "jinja2": {"sim.report"},
+    "pyarrow": {"sim.draws"},
     "pydantic": {"sim.scenario_check", "sim.scenario_format"},
     "babel": {"sim.locale"},
 }
