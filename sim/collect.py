@@ -86,7 +86,7 @@ def area_change(life: Life, replicates: range) -> pd.DataFrame:
     model = life.model
     blocks, first = len(replicates), model.stream.residents * len(replicates)
     start = life.seen[0]
-    frames = []
+    parts = []
     for month, now in life.seen.items():
         alive_now, alive_then = now.alive, start.alive
         stays = now.in_area[:first] & alive_now[:first]
@@ -98,22 +98,19 @@ def area_change(life: Life, replicates: range) -> pd.DataFrame:
             before = _share(inside[start.phase], alive_then, start.block, blocks)
             stayed = _share(inside[now.phase[:first]], stays, start.block, blocks)
             stood = _share(inside[start.phase], stays, start.block, blocks)
-            frames.append(
-                pd.DataFrame(
-                    {
-                        "scenario": model.plan.id,
-                        "draw": life.draw,
-                        "replicate": list(replicates),
-                        "month": month_text(model.start + month),
-                        "measure": measure.key,
-                        "total": area - before,
-                        "stayers": stayed - stood,
-                        "leavers": stood - before,
-                        "newcomers": area - stayed,
-                    }
-                )
-            )
-    return pd.concat(frames, ignore_index=True)[list(COLUMNS["area_change"])]
+            change = (area - before, stayed - stood, stood - before, area - stayed)
+            parts.append((month_text(model.start + month), measure.key, *change))
+    date, key, *changes = zip(*parts, strict=True)
+    return pd.DataFrame(
+        {
+            "scenario": model.plan.id,
+            "draw": life.draw,
+            "replicate": np.tile(np.arange(replicates.start, replicates.stop), len(parts)),
+            "month": np.repeat(date, blocks),
+            "measure": np.repeat(key, blocks),
+            **dict(zip(("total", "stayers", "leavers", "newcomers"), map(np.concatenate, changes), strict=True)),
+        }
+    )[list(COLUMNS["area_change"])]
 
 
 def _share(inside: np.ndarray, who: np.ndarray, block: np.ndarray, blocks: int) -> np.ndarray:

@@ -150,8 +150,10 @@ def test_one_draw_is_what_it_was_before(posteriors: Put, base: Scenario, jobs: S
 
 
 def test_a_comparison_takes_twenty_draws_where_there_are_posteriors(
-    posteriors: Put, base: Scenario, jobs: Scenario
+    posteriors: Put, base: Scenario, jobs: Scenario, compared_draws: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ensemble, "COMPARED_DRAWS", compared_draws)
+    posteriors()
     assert ensemble.usual_draws(base) == 1
     posteriors(*RIVALS)
     assert ensemble.usual_draws(base) == 20

@@ -128,7 +128,8 @@ def test_a_drawn_set_has_the_values_of_its_draw(posteriors: Put) -> None:
     assert history.draw(0) is history
 
 
-def test_without_posteriors_there_is_one_draw() -> None:
+def test_without_posteriors_there_is_one_draw(posteriors: Put) -> None:
+    posteriors()
     assert posteriors_of("default") == {}
     for asked in (lambda: deal("default", 2), lambda: numbered_draw("history", 1), lambda: _history().draw(1)):
         with pytest.raises(ParameterError) as caught:
