@@ -60,25 +60,29 @@ def _valued(row: Row, value: float, lang: str) -> str:
     return change(value, unit, lang) if row["of"] == "difference" else amount(value, unit, lang)
 
 
+def _title(row: Row, lang: str, titles: Mapping[str, str]) -> str:
+    return f"{MEASURES[row['measure']].label(lang)}, {month_name(row['month'], lang)} ({titles[row['scenario']]})"
+
+
 @drawn
 def structures_figure(data: pd.DataFrame, lang: str, titles: Mapping[str, str]) -> Figure:
     """Draw a forest: a panel for every measure and scenario, a row for every structure."""
     panels = [records(rows) for _, rows in data.groupby(["measure", "scenario"], sort=False)]
-    head, top, foot = 40, 44, 40
-    figure = new_figure(head + sum(top + _ROW * len(rows) + foot for rows in panels))
+    heads = [fold(_title(rows[0], lang, titles), 110) for rows in panels]
+    head, foot = 40, 40
+    tops = [44 + 17 * words.count("\n") for words in heads]
+    figure = new_figure(head + sum(top + _ROW * len(rows) + foot for top, rows in zip(tops, panels, strict=True)))
     names = {structure: structure_label(structure, lang) for structure in data["structure"]}
     left = extent(figure, names.values()) + 30
     right = 90
     y = float(head)
-    for rows in panels:
-        first = rows[0]
-        measure, of_difference = first["measure"], first["of"] == "difference"
-        title = f"{MEASURES[measure].label(lang)}, {month_name(first['month'], lang)} ({titles[first['scenario']]})"
+    for rows, words, top in zip(panels, heads, tops, strict=True):
+        measure, of_difference = rows[0]["measure"], rows[0]["of"] == "difference"
         unit = MEASURES[measure].unit
-        write(figure, 6, y, fold(title, 120), fontsize=10, fontweight="bold")
+        write(figure, 6, y, words, fontsize=10, fontweight="bold")
         per_cent = unit == "share" and not of_difference
-        words = text("report.per_cent", lang) if per_cent else points(measure, lang)
-        write(figure, left, y + top - 20, words, color=GREY)
+        unit_words = text("report.per_cent", lang) if per_cent else points(measure, lang)
+        write(figure, left, y + top - 20, unit_words, color=GREY)
         axes = axes_at(figure, left, y + top, WIDTH - left - right, _ROW * len(rows))
         axes.set_ylim(_ROW * len(rows), 0)
         scale = SCALE.get(unit, 1.0)

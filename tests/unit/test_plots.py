@@ -90,7 +90,7 @@ def differences(ends: dict[str, tuple[float, float]], scenarios: tuple[str, ...]
                         | {"se": se, "low": estimate - 4 * se, "high": estimate + 4 * se, "interval": "luck"}
                         | {"replicates": 20, "draws": 1}
                     )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).assign(structure="history")
 
 
 def observed(rows: int = 5) -> pd.DataFrame:
