@@ -427,8 +427,8 @@ def _print_comparison(result: Result, folder: Path, lang: str, as_json: bool) ->
         manifest = result.manifest
         for scenario in table["scenario"].unique():
             pair = {"scenario": scenario, "against": manifest["against"]}
-            heading = "cli.heading_compare_draws" if manifest["draws"] > 1 else "cli.heading_compare"
-            print(text(heading, lang, **pair, **_size(manifest, lang)))
+            heading = "heading_compare_draws" if manifest["draws"] > 1 else "heading_compare"
+            print(text(f"cli.{heading}", lang, **pair, **_size(manifest, lang)))
             _print_differences(_records(table[table["scenario"] == scenario]), lang)
             print()
         _print_places(result, lang)
