@@ -432,8 +432,8 @@ def _print_comparison(result: Result, folder: Path, lang: str, as_json: bool) ->
             _print_differences(_records(table[table["scenario"] == scenario]), lang)
             print()
         _print_places(result, lang)
-        kind = "note_single" if manifest["replicates"] == 1 else "note_compare"
-        kind += "_draws" if kind == "note_compare" and manifest["draws"] > 1 else ""
+        several = "note_compare_draws" if manifest["draws"] > 1 else "note_compare"
+        kind = "note_single" if manifest["replicates"] == 1 else several
         print(text(f"cli.{kind}", lang), text("cli.note_points", lang))
         print(text("cli.note_assumed", lang, assumed=_assumed(result)))
         _print_parameters(result, table["month"].max(), lang)
@@ -581,11 +581,13 @@ def _print_run(result: Result, folder: Path, lang: str, as_json: bool) -> None:
         rows += _with_among(shown, _among(key, lang))
     size = {"scenario": result.manifest["scenarios"][0]["id"], **_size(result.manifest, lang)}
     drawn = result.manifest["draws"] > 1
-    print(text(f"cli.heading_run{'_draws' if drawn else '_single' if single else ''}", lang, **size))
+    heading = "heading_run_draws" if drawn else "heading_run_single" if single else "heading_run"
+    print(text(f"cli.{heading}", lang, **size))
     _print_rows(rows, False, _headings(list(rows[0]), lang))
     print()
     _print_places(result, lang)
-    notes = [] if single else [text("cli.note_run_draws" if drawn else "cli.note_run", lang)]
+    note = "note_run_draws" if drawn else "note_run"
+    notes = [] if single else [text(f"cli.{note}", lang)]
     print(*notes, text("cli.note_assumed", lang, assumed=_assumed(result)))
     _print_parameters(result, table["month"].max(), lang)
     print(text("cli.written", lang, folder=folder))
