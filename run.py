@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sim.errors import InputError, Problem, ResultError, ScenarioError, nearest
+from sim.errors import InputError, ParameterError, Problem, ResultError, ScenarioError, nearest
 from sim.locale import LANGUAGES, default_language, number, percent, text
 
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ EvaluationOut = Annotated[Path | None, typer.Option("--out", metavar="DIR", help
 Force = Annotated[bool, typer.Option("--force", help=_t("opt_force"))]
 Replicates = Annotated[int, typer.Option("--replicates", metavar="N", help=_t("opt_replicates"))]
 Draws = Annotated[int, typer.Option("--draws", metavar="N", help=_t("opt_draws"))]
+DrawsCompared = Annotated[
+    int | None, typer.Option("--draws", metavar="N", help=_t("opt_draws_compare"), show_default=False)
+]
 Workers = Annotated[int | None, typer.Option("--workers", metavar="N", help=_t("opt_workers"))]
 Participants = Annotated[
     int, typer.Option("--participants", metavar="N", help=_t("opt_participants"), show_default=False)
@@ -172,9 +175,9 @@ def run(
     from sim.scenario import Scenario
 
     lang = _language(lang)
-    _numbers_fine(replicates, draws, workers, seed)
     scenario = Scenario.read(file, set_ or ())
-    job = Job.plan([scenario], None, seed, replicates)
+    _numbers_fine(replicates, draws, workers, seed, scenario.parameters)
+    job = Job.plan([scenario], None, seed, replicates, draws=draws)
     _carry_out(job, _folder(out, scenario.id, force), workers, lang, as_json, {"scenario": set_ or []})
 
 
@@ -186,7 +189,7 @@ def compare(
     out: Out = None,
     force: Force = False,
     replicates: Replicates = 10,
-    draws: Draws = 1,
+    draws: DrawsCompared = None,
     sensitivity: Sensitivity = True,
     people_sensitivity: TryPeople = False,
     workers: Workers = None,
@@ -195,11 +198,10 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare scenarios with a base."""
-    from sim.ensemble import Job, check_shared
+    from sim.ensemble import Job, check_shared, usual_draws
     from sim.scenario import Scenario
 
     lang = _language(lang)
-    _numbers_fine(replicates, draws, workers, seed)
     shared = [s for s in set_ or [] if re.match(r"\s*(population|horizon|parameters)\b", s)]
     read: list[Scenario] = []
     problems: list[Problem] = []
@@ -212,8 +214,15 @@ def compare(
         raise ScenarioError(problems)
     base, *compared = read
     check_shared(compared, base)
+    _numbers_fine(replicates, 1 if draws is None else draws, workers, seed, base.parameters)
     job = Job.plan(
-        read, base.id, seed, replicates, sensitivity=sensitivity or people_sensitivity, try_people=people_sensitivity
+        read,
+        base.id,
+        seed,
+        replicates,
+        sensitivity=sensitivity or people_sensitivity,
+        try_people=people_sensitivity,
+        draws=usual_draws(base) if draws is None else draws,
     )
     changed = {"compared": set_ or [], "base": shared}
     _carry_out(job, _folder(out, compared[0].id, force), workers, lang, as_json, changed)
@@ -292,7 +301,12 @@ def _wrong_choice(key: str, value: str, allowed: Sequence[str]) -> Problem:
     return Problem("choice", key=key, values=values, nearest=nearest(value, allowed))
 
 
-def _numbers_fine(replicates: int, draws: int, workers: int | None, seed: int = 0) -> None:
+def _numbers_fine(
+    replicates: int, draws: int, workers: int | None, seed: int = 0, parameters: str | None = None
+) -> None:
+    """Refuse numbers that cannot be used, all at once; ``parameters`` names the set that is drawn from."""
+    from sim.parameters import deal
+
     given = {
         "--replicates": (replicates, 1),
         "--draws": (draws, 1),
@@ -304,8 +318,11 @@ def _numbers_fine(replicates: int, draws: int, workers: int | None, seed: int = 
         for key, (value, low) in given.items()
         if value < low
     ]
-    if draws > 1:
-        problems.append(Problem("draws_available", key="--draws", values={"given": draws, "available": 1}))
+    if draws > 1 and parameters is not None:
+        try:
+            deal(parameters, draws)
+        except ParameterError as error:
+            problems += [replace(p, key="--draws") if p.key == "draw" else p for p in error.problems]
     if problems:
         raise InputError(problems)
 
@@ -404,19 +421,22 @@ def _print_comparison(result: Result, folder: Path, lang: str, as_json: bool) ->
     same = result.pairing["untouched_identical"]
     if as_json:
         pairing = {k: v for k, v in result.pairing.items() if k != "pairs"}
-        _print_json({"folder": str(folder), "pairing": pairing, "differences": _records(table)})
+        found = {"folder": str(folder), "pairing": pairing, "differences": _records(table)}
+        _print_json(found | _uncertainty(result))
     else:
         manifest = result.manifest
         for scenario in table["scenario"].unique():
             pair = {"scenario": scenario, "against": manifest["against"]}
-            print(text("cli.heading_compare", lang, **pair, **_size(manifest, lang)))
+            heading = "heading_compare_draws" if manifest["draws"] > 1 else "heading_compare"
+            print(text(f"cli.{heading}", lang, **pair, **_size(manifest, lang)))
             _print_differences(_records(table[table["scenario"] == scenario]), lang)
             print()
         _print_places(result, lang)
-        single = manifest["replicates"] == 1
-        kind = text("cli.note_single", lang) if single else text("cli.note_compare", lang)
-        print(kind, text("cli.note_points", lang), text("cli.note_assumed", lang, assumed=_assumed(result)))
-        _print_beyond(table["month"].max(), lang)
+        several = "note_compare_draws" if manifest["draws"] > 1 else "note_compare"
+        kind = "note_single" if manifest["replicates"] == 1 else several
+        print(text(f"cli.{kind}", lang), text("cli.note_points", lang))
+        print(text("cli.note_assumed", lang, assumed=_assumed(result)))
+        _print_parameters(result, table["month"].max(), lang)
         if same:
             print(pairing_words(result.pairing, {s["id"]: s["id"] for s in manifest["scenarios"]}, lang))
         print(text("cli.written", lang, folder=folder))
@@ -431,7 +451,9 @@ def _print_differences(found: list[dict[Any, Any]], lang: str) -> None:
     from sim.measures import MEASURES
 
     rows, same = [], []
-    for row in found:
+    intervals = {(row["measure"], row["interval"]): row for row in found}
+    several = any(row["interval"] != "luck" for row in found)
+    for row in (row for row in found if row["interval"] == "luck"):
         unit, label = MEASURES[row["measure"]].unit, MEASURES[row["measure"]].label(lang)
         among = _among(row["measure"], lang)
         if not any(row[name] for name in ("estimate", "low", "high")):
@@ -442,7 +464,9 @@ def _print_differences(found: list[dict[Any, Any]], lang: str) -> None:
         if row["se"] is not None:
             error = computing_error(row["se"], row["replicates"])
             shown["difference"] += " ± " + _change(error, unit, lang).lstrip("+")
-            shown["luck"] = " … ".join(_change(row[limit], unit, lang) for limit in ("low", "high"))
+            for name in ("parameters", "both") if several else ("luck",):
+                limits = (intervals[row["measure"], name][end] for end in ("low", "high"))
+                shown[name] = " … ".join(_change(limit, unit, lang) for limit in limits)
             shown["above"] = number(row["p_above_zero"], lang, 2)
         rows += _with_among(shown, among)
     if rows:
@@ -495,21 +519,51 @@ def _print_evaluation(found: Evaluation, lang: str) -> None:
     print(text("cli.note_published", lang))
 
 
-def _print_beyond(last: str, lang: str) -> None:
-    """Say what is assumed about demand when a run goes on after the last published unemployment rate."""
-    from sim.demand import YEARS
+def _uncertainty(result: Result) -> dict[str, Any]:
+    """Return what luck and the parameters do in each structure at the end; nothing with one draw of the parameters."""
+    from sim.headline import told_uncertainty
+    from sim.measures import MEASURES
 
+    if "uncertainty" not in result.tables:
+        return {}
+    return {"uncertainty": _records(told_uncertainty(result.table("uncertainty"), list(MEASURES)))}
+
+
+def _print_parameters(result: Result, last: str, lang: str) -> None:
+    """Say which parameters were used, how much they leave open, and what nobody knows after the last data."""
+    from sim.demand import YEARS
+    from sim.headline import FOR_LEVELS, LAST_FITTED, headline_measures, told, told_band
+    from sim.measures import MEASURES
+    from sim.uncertainty import beyond_words, parameter_words, split_words
+
+    manifest, uncertainty = result.manifest, result.tables.get("uncertainty")
+    ids = {s["id"]: s["id"] for s in manifest["scenarios"]}
+    print(parameter_words(manifest, lang))
+    measures = list(FOR_LEVELS)
+    if manifest["against"] is not None:
+        differences = told_band(result.tables["differences"])
+        measures = headline_measures(differences)
+        for scenario in differences["scenario"].unique():
+            shown, hidden = told(differences[differences["scenario"] == scenario])
+            if uncertainty is not None and manifest["replicates"] > 1:
+                for measure in [*shown, *hidden][:1]:
+                    label = {"scenario": scenario, "measure": MEASURES[measure].label(lang)}
+                    print(text("cli.split", lang, **label), *split_words(uncertainty, scenario, measure, lang))
+    if last > LAST_FITTED:
+        print(*beyond_words(uncertainty, manifest["against"] or next(iter(ids)), measures, ids, lang))
     if last > f"{YEARS[-1]}-12":
         print(text("cli.note_demand", lang, year=YEARS[-1]))
 
 
 def _print_run(result: Result, folder: Path, lang: str, as_json: bool) -> None:
+    from sim.headline import pooled
     from sim.measures import MEASURES
 
     table = result.table("summary", group_by="all")
     if as_json:
-        _print_json({"folder": str(folder), "summary": _records(table)})
+        _print_json({"folder": str(folder), "summary": _records(table)} | _uncertainty(result))
         return
+    table = pooled(table)
     single = result.manifest["replicates"] == 1
     rows = []
     for key, measure in MEASURES.items():
@@ -526,13 +580,16 @@ def _print_run(result: Result, folder: Path, lang: str, as_json: bool) -> None:
             shown["spread"] = " … ".join(_value(last[p], measure.unit, lang) for p in ("p5", "p95"))
         rows += _with_among(shown, _among(key, lang))
     size = {"scenario": result.manifest["scenarios"][0]["id"], **_size(result.manifest, lang)}
-    print(text("cli.heading_run_single", lang, **size) if single else text("cli.heading_run", lang, **size))
+    drawn = result.manifest["draws"] > 1
+    heading = "heading_run_draws" if drawn else "heading_run_single" if single else "heading_run"
+    print(text(f"cli.{heading}", lang, **size))
     _print_rows(rows, False, _headings(list(rows[0]), lang))
     print()
     _print_places(result, lang)
-    notes = [] if single else [text("cli.note_run", lang)]
+    note = "note_run_draws" if drawn else "note_run"
+    notes = [] if single else [text(f"cli.{note}", lang)]
     print(*notes, text("cli.note_assumed", lang, assumed=_assumed(result)))
-    _print_beyond(table["month"].max(), lang)
+    _print_parameters(result, table["month"].max(), lang)
     print(text("cli.written", lang, folder=folder))
 
 
@@ -564,7 +621,8 @@ def _with_among(row: dict[str, Any], among: str) -> list[dict[str, Any]]:
 
 def _size(manifest: dict[str, Any], lang: str) -> dict[str, str]:
     residents = manifest["scenarios"][0]["population"]["residents"]
-    return {"replicates": number(manifest["replicates"], lang), "residents": number(residents, lang)}
+    sizes = {key: number(manifest[key], lang) for key in ("replicates", "draws")}
+    return {**sizes, "residents": number(residents, lang)}
 
 
 def _assumed(result: Result) -> int:

@@ -73,12 +73,13 @@ class Likelihood:
 
     def shares(self, joint: np.ndarray) -> np.ndarray:
         """Return the simulated shares of the targets, shape (draws, targets), from joint tables."""
-        return np.asarray(joint.reshape(len(joint), -1) @ self._single)
+        return np.asarray(joint.reshape(len(joint), len(self._single)) @ self._single)
 
     def sampling_covariance(self, joint: np.ndarray) -> np.ndarray:
         """Return the covariance of the shares of as many persons as were published, shape (draws, targets, targets)."""
         shares = self.shares(joint)
-        together = (joint.reshape(len(joint), -1) @ self._both).reshape(len(joint), *self._per_person.shape)
+        flat = joint.reshape(len(joint), len(self._both))
+        together = (flat @ self._both).reshape(len(joint), *self._per_person.shape)
         return np.asarray((together - shares[:, :, None] * shares[:, None, :]) * self._per_person)
 
     def covariance(self, joint: np.ndarray) -> np.ndarray:

@@ -297,8 +297,11 @@ def _length(phase: int) -> int:
 
 
 def _reached(possible: np.ndarray) -> list[int]:
-    """Return the phases that people of the cohorts can be in; those that lead to the same phases stand together."""
-    to = np.zeros((len(PHASES), len(PHASES)), dtype=bool)
+    """Return the phases that people of the cohorts can be in; those that lead to the same phases stand together.
+
+    Both sides of usual activation are there even when nobody enters it.
+    """
+    to = KEEPS_CLOCK.copy()
     for cell, (phase, _) in enumerate(CELLS):
         to[phase] |= possible[cell]
     reached = np.isin(np.arange(len(PHASES)), [*_BEGIN, *ACTIVATED[list(_BEGIN)]])

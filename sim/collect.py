@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 
 class Life(NamedTuple):
-    """One scenario lived through by the replicates of a shard."""
+    """One scenario lived through by the replicates of a shard, with the parameters of draw number ``draw``."""
 
     model: AreaModel
     seen: dict[int, Columns]
     ledger: np.ndarray
+    draw: int = 0
 
 
 def outcomes(life: Life, replicates: range, enrolled: np.ndarray) -> pd.DataFrame:
@@ -62,7 +63,7 @@ def outcomes(life: Life, replicates: range, enrolled: np.ndarray) -> pd.DataFram
         {
             "scenario": model.plan.id,
             "structure": model.parameters.structure,
-            "draw": 0,
+            "draw": life.draw,
             "replicate": np.tile(np.arange(replicates.start, replicates.stop), len(values)),
             "view": np.repeat(view, n),
             "month": np.repeat(date, n),
@@ -85,7 +86,7 @@ def area_change(life: Life, replicates: range) -> pd.DataFrame:
     model = life.model
     blocks, first = len(replicates), model.stream.residents * len(replicates)
     start = life.seen[0]
-    frames = []
+    parts = []
     for month, now in life.seen.items():
         alive_now, alive_then = now.alive, start.alive
         stays = now.in_area[:first] & alive_now[:first]
@@ -97,22 +98,19 @@ def area_change(life: Life, replicates: range) -> pd.DataFrame:
             before = _share(inside[start.phase], alive_then, start.block, blocks)
             stayed = _share(inside[now.phase[:first]], stays, start.block, blocks)
             stood = _share(inside[start.phase], stays, start.block, blocks)
-            frames.append(
-                pd.DataFrame(
-                    {
-                        "scenario": model.plan.id,
-                        "draw": 0,
-                        "replicate": list(replicates),
-                        "month": month_text(model.start + month),
-                        "measure": measure.key,
-                        "total": area - before,
-                        "stayers": stayed - stood,
-                        "leavers": stood - before,
-                        "newcomers": area - stayed,
-                    }
-                )
-            )
-    return pd.concat(frames, ignore_index=True)[list(COLUMNS["area_change"])]
+            change = (area - before, stayed - stood, stood - before, area - stayed)
+            parts.append((month_text(model.start + month), measure.key, *change))
+    date, key, *changes = zip(*parts, strict=True)
+    return pd.DataFrame(
+        {
+            "scenario": model.plan.id,
+            "draw": life.draw,
+            "replicate": np.tile(np.arange(replicates.start, replicates.stop), len(parts)),
+            "month": np.repeat(date, blocks),
+            "measure": np.repeat(key, blocks),
+            **dict(zip(("total", "stayers", "leavers", "newcomers"), map(np.concatenate, changes), strict=True)),
+        }
+    )[list(COLUMNS["area_change"])]
 
 
 def _share(inside: np.ndarray, who: np.ndarray, block: np.ndarray, blocks: int) -> np.ndarray:
@@ -147,7 +145,7 @@ def participants(life: Life, replicates: range) -> pd.DataFrame:
             pd.DataFrame(
                 {
                     "scenario": model.plan.id,
-                    "draw": 0,
+                    "draw": life.draw,
                     "replicate": replicates.start + model.stream.block[rows],
                     "resident": model.stream.ids[rows],
                     "activity": course.plan.id,
@@ -168,7 +166,7 @@ def queues(life: Life, replicates: range) -> pd.DataFrame:
             {
                 "scenario": model.plan.id,
                 "activity": course.plan.id,
-                "draw": 0,
+                "draw": life.draw,
                 "replicate": list(replicates),
                 **queue._asdict(),
                 "month": month_text(model.start + queue.month),

@@ -11,80 +11,52 @@ import pandas as pd
 from .activities.base import EVENTS
 from .collect import Life
 from .errors import Problem, ResultError
+from .headline import pooled
 from .measures import MEASURES
-from .results import Result, spread_limits
+from .results import Result
+from .runs import KEYS, Runs
 from .scenario import Scenario
-
-KEYS = ["view", "measure", "month", "group_by", "group"]
+from .variance import INTERVALS
 
 
 def differences(outcomes: pd.DataFrame, against: str, months: list[str]) -> pd.DataFrame:
-    """Return paired differences of every scenario to ``against`` in ``months``.
+    """Return paired differences of every scenario to ``against`` in ``months``, of each structure and of all pooled.
 
-    The estimate is the mean over replicates of scenario minus base, replicate by replicate. ``se`` is its computing
-    error; ``low`` and ``high`` hold 95 % of areas, luck alone (``interval`` = luck): a normal prediction interval for
-    shares and months, percentiles over replicates for persons, whose luck is skewed; ``p_above_zero`` is the share of
-    replicates above zero, ties half. Replicates in which a group is empty are left out and not counted.
+    The estimate is the mean over draws and replicates of scenario minus base, run by run. ``se`` is its computing
+    error; ``low`` and ``high`` are 95 % limits of what ``interval`` names: ``luck`` what one area may meet, and with
+    several draws ``parameters`` what the parameters leave open and ``both`` the two together (``variance.crossed``; for
+    persons, whose luck is skewed, ``variance.percentiles``). ``p_above_zero`` is the share of runs above zero, ties
+    half. Replicates in which a group is empty, in any draw, are left out and not counted.
     """
-    kept = outcomes[outcomes["month"].isin(months)]
-    index = ["draw", "replicate", *KEYS]
-    base = kept[kept["scenario"] == against].set_index(index)["value"]
+    runs = Runs(outcomes[outcomes["month"].isin(months)])
+    base = runs.of(against)
     parts = []
-    for scenario in [s for s in kept["scenario"].unique() if s != against]:
-        mine = kept[kept["scenario"] == scenario]
-        pair = mine.set_index(index)["value"].sub(base).dropna().rename("d").reset_index()
-        pair["above"] = np.where(pair["d"] > 0, 1.0, np.where(pair["d"] == 0, 0.5, 0.0))
-        table = (
-            pair.groupby(KEYS, sort=False, observed=True)
-            .agg(
-                estimate=("d", "mean"),
-                sd=("d", "std"),
-                p_above_zero=("above", "mean"),
-                replicates=("replicate", "nunique"),
-                draws=("draw", "nunique"),
+    for scenario in [s for s in outcomes["scenario"].unique() if s != against]:
+        found = runs.analysed(runs.of(scenario) - base).assign(scenario=scenario, against=against)
+        of = {
+            name: (found if name == "luck" else found[found["draws"] > 1]).assign(
+                low=found[f"low_{name}"], high=found[f"high_{name}"], interval=name
             )
-            .reset_index()
-        )
-        n = table["replicates"].to_numpy()
-        table["se"] = table["sd"] / np.sqrt(n)
-        table["low"], table["high"] = spread_limits(table["estimate"].to_numpy(), table["sd"].to_numpy(), n)
-        counted = table["measure"].map(lambda key: MEASURES[key].unit == "persons") & (n > 1)
-        persons = pair[pair["measure"].isin(table.loc[counted, "measure"])]
-        if len(persons):
-            limits = persons.groupby(KEYS, sort=False, observed=True)["d"].quantile(np.array([0.025, 0.975])).unstack()
-            table.loc[counted, ["low", "high"]] = limits.reindex(
-                pd.MultiIndex.from_frame(table.loc[counted, KEYS])
-            ).to_numpy()
-        table["scenario"], table["against"], table["interval"] = scenario, against, "luck"
-        table["structure"] = mine["structure"].iloc[0]
-        parts.append(table)
-    columns = [
-        "scenario",
-        "against",
-        *KEYS,
-        "estimate",
-        "se",
-        "low",
-        "high",
-        "interval",
-        "p_above_zero",
-        "replicates",
-        "draws",
-        "structure",
-    ]
-    return pd.concat(parts, ignore_index=True)[columns]
+            for name in INTERVALS
+            if f"low_{name}" in found
+        }
+        parts.append(pd.concat(of.values()).sort_index(kind="stable"))
+    return pd.concat(parts, ignore_index=True)[_COLUMNS]
+
+
+_COLUMNS = ["scenario", "against", *KEYS, "estimate", "se", "low", "high", "interval", "p_above_zero"]
+_COLUMNS += ["replicates", "draws", "structure"]
 
 
 def headlines(result: Result) -> pd.DataFrame:
-    """Return one row a scenario and measure for everybody: base, scenario and difference at the last month reported.
+    """Return a row a scenario, measure and interval for everybody: base, scenario and difference, last month reported.
 
-    Measures known only in December are taken at the last December.
+    Measures known only in December are taken at the last December. Several structures are told pooled.
     """
-    table = result.table("differences", group_by="all")
-    summary = result.table("summary", group_by="all").set_index(["scenario", "measure", "month"])["mean"]
-    order = list(MEASURES)
+    table = pooled(result.table("differences", group_by="all"))
+    summary = pooled(result.table("summary", group_by="all")).set_index(["scenario", "measure", "month"])["mean"]
     rows: list[dict[str, Any]] = []
-    for (scenario, measure), found in table.groupby(["scenario", "measure"], sort=False):
+    for (scenario, measure, _), found in table.groupby(["scenario", "measure", "interval"], sort=False):
         last = found.sort_values("month").iloc[-1]
         rows.append(
             {
@@ -93,7 +65,9 @@ def headlines(result: Result) -> pd.DataFrame:
                 "mean": summary.get((scenario, measure, last["month"]), np.nan),
             }
         )
-    rows.sort(key=lambda row: (list(table["scenario"].unique()).index(row["scenario"]), order.index(row["measure"])))
+    ranks = [list(table["scenario"].unique()), list(MEASURES), list(INTERVALS)]
+    names = ("scenario", "measure", "interval")
+    rows.sort(key=lambda row: [rank.index(row[name]) for rank, name in zip(ranks, names, strict=True)])
     return pd.DataFrame(rows)
 
 
@@ -191,7 +165,7 @@ def pairing(base: Life, other: Life, replicates: range) -> pd.DataFrame:
         {
             "scenario": other.model.plan.id,
             "against": base.model.plan.id,
-            "draw": 0,
+            "draw": other.draw,
             "replicate": list(replicates),
             "touched": count(touched),
             "untouched": count(~touched),

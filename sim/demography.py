@@ -25,7 +25,7 @@ AREA_IDS = 1 << 44
 """Ids of a further area of the same run begin at a multiple of this."""
 
 
-def newcomer_ids(dwelling: np.ndarray, occupant: np.ndarray, member: np.ndarray) -> np.ndarray:
+def newcomer_ids(dwelling: np.ndarray, occupant: np.ndarray, member: np.ndarray | int) -> np.ndarray:
     """Return the ids of newcomers: the same household moves into the same dwelling in every scenario.
 
     ``occupant`` counts the households of a dwelling, 0 for those who live there at the start (they have smaller ids).

@@ -1,7 +1,7 @@
-"""Many replicates, in shards that survive a kill: run, compare, resume.
+"""Draws of the parameters crossed with replicates, in shards that survive a kill: run, compare, resume.
 
-A shard is a range of replicates of all scenarios. Its tables are written in one rename, so a finished shard is whole or
-absent; a resumed ensemble runs only the absent ones and gives the same bytes.
+A shard is a range of replicates of all scenarios with the parameters of one draw. Its tables are written in one rename,
+so a finished shard is whole or absent; a resumed ensemble runs only the absent ones and gives the same bytes.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ from .collect import Life
 from .comparison import check_shared, differences, pairing
 from .errors import Problem, ResultError
 from .measures import GROUPINGS, MEASURES, VIEWS
-from .parameters import ParameterSet
+from .parameters import Dealt, ParameterSet, deal, posteriors_of
 from .results import (
     COLUMNS,
     MANIFEST,
@@ -41,7 +41,8 @@ from .results import (
     summarise,
     write_json,
 )
-from .scenario import Scenario, month_number, month_text
+from .runs import uncertainty
+from .scenario import Scenario, month_number, month_text, with_drawn
 from .sources import PARAMETER_SETS
 
 SHARD_RESIDENT_MONTHS = 30_000_000
@@ -51,8 +52,23 @@ SHARD_ROWS = 2_000_000
 WORKERS_FROM = 200_000_000
 """Resident-months below which starting workers costs more than it saves."""
 
+COMPARED_DRAWS = 20
+"""Draws of the parameters in a comparison that does not say how many, where there are posterior draws."""
+
 Progress = Callable[[int], None]
 """Told how many resident-months have just been simulated."""
+
+
+class Shard(NamedTuple):
+    """The part of a job that is simulated at once: some replicates with the parameters of one draw."""
+
+    draw: Dealt
+    replicates: range
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return f"{self.draw.draw:04d}-{self.replicates.start:06d}-{self.replicates.stop:06d}"
 
 
 @dataclass(frozen=True)
@@ -60,8 +76,9 @@ class Job:
     """Everything that decides the numbers of an ensemble.
 
     ``scenarios`` as resolved, the base first when ``against`` names one; ``shard`` replicates run stacked together
-    (any number gives the same bytes). With ``sensitivity`` a comparison also tries the assumed numbers at the ends of
-    their ranges.
+    (any number gives the same bytes). ``draws`` holds the parameters that vary, values and all, so that whoever resumes
+    or repeats a job needs no posterior; every draw lives with the same replicates. With ``sensitivity`` a comparison
+    also tries the assumed numbers at the ends of their ranges.
     """
 
     scenarios: tuple[dict[str, Any], ...]
@@ -70,6 +87,7 @@ class Job:
     replicates: int
     shard: int
     engine: str
+    draws: tuple[Dealt, ...]
     sensitivity: bool = False
     try_people: bool = False
 
@@ -84,12 +102,14 @@ class Job:
         shard: int | None = None,
         sensitivity: bool = False,
         try_people: bool = False,
+        draws: int = 1,
     ) -> Job:
         """Make a job, choosing a shard size when none is given.
 
-        Raises ``ResultError`` when nothing is compared, there are no replicates or the seed is negative.
+        Raises ``ResultError`` when nothing is compared, there are no replicates or draws, or the seed is negative, and
+        ``ParameterError`` when there are not so many posterior draws.
         """
-        least = {"replicates": (replicates, 1), "seed": (seed, 0)}
+        least = {"replicates": (replicates, 1), "draws": (draws, 1), "seed": (seed, 0)}
         if against is not None:
             least["scenarios"] = (len(scenarios), 2)
         problems = [
@@ -103,21 +123,29 @@ class Job:
         one = first.residents * first.months * len(scenarios)
         fitting = min(SHARD_RESIDENT_MONTHS // max(one, 1), SHARD_ROWS // max(first.residents, 1))
         size = shard or max(1, min(replicates, fitting))
-        return cls(
-            tuple(s.resolved() for s in scenarios), against, seed, replicates, size, engine, sensitivity, try_people
-        )
+        dealt = deal(first.parameters, draws)
+        for scenario in scenarios:
+            with_drawn(scenario.activities, dealt[-1].parameters().of_activities)
+        resolved = tuple(s.resolved() for s in scenarios)
+        return cls(resolved, against, seed, replicates, size, engine, dealt, sensitivity, try_people)
 
     @property
-    def shards(self) -> list[range]:
-        """The replicates of each shard."""
-        return [
+    def shards(self) -> list[Shard]:
+        """All shards, draw by draw."""
+        blocks = [
             range(start, min(start + self.shard, self.replicates)) for start in range(0, self.replicates, self.shard)
         ]
+        return [Shard(draw, block) for draw in self.draws for block in blocks]
+
+    @property
+    def runs(self) -> int:
+        """How often each scenario is lived through."""
+        return len(self.draws) * self.replicates
 
     @property
     def resident_months(self) -> int:
         """Work of the whole job."""
-        return sum(s["population"]["residents"] * s["horizon"]["months"] for s in self.scenarios) * self.replicates
+        return sum(s["population"]["residents"] * s["horizon"]["months"] for s in self.scenarios) * self.runs
 
 
 class Unfinished(Exception):
@@ -129,9 +157,10 @@ class Unfinished(Exception):
         self.total = total
 
 
-def run_shard(job: Job, replicates: range, progress: Progress | None = None) -> dict[str, pd.DataFrame]:
-    """Run all scenarios of a job for some replicates and return their tables."""
-    lives = [_live(Scenario.from_resolved(s), job, replicates, progress) for s in job.scenarios]
+def run_shard(job: Job, shard: Shard, progress: Progress | None = None) -> dict[str, pd.DataFrame]:
+    """Run all scenarios of a job for some replicates of a draw and return their tables."""
+    replicates = shard.replicates
+    lives = [_live(Scenario.from_resolved(s), job, shard, progress) for s in job.scenarios]
     enrolled = _ever_enrolled(lives)
     tables = {
         "outcomes": [collect.outcomes(life, replicates, mine) for life, mine in zip(lives, enrolled, strict=True)],
@@ -160,10 +189,11 @@ def _ever_enrolled(lives: list[Life]) -> list[np.ndarray]:
     return [np.isin(name, enrolled).astype(np.uint8) for name in names]
 
 
-def _live(scenario: Scenario, job: Job, replicates: range, progress: Progress | None) -> Life:
+def _live(scenario: Scenario, job: Job, shard: Shard, progress: Progress | None) -> Life:
     from .model import AreaModel
 
-    model = AreaModel(scenario, seed=job.seed, replicate=replicates, engine=job.engine)
+    parameters = shard.draw.parameters()
+    model = AreaModel(scenario, seed=job.seed, replicate=shard.replicates, engine=job.engine, parameters=parameters)
     calendar = [month_text(model.start + m) for m in range(scenario.months + 1)]
     wanted = {calendar.index(m) for m in reported_months(calendar)}
     seen = {0: model.columns()}
@@ -172,8 +202,8 @@ def _live(scenario: Scenario, job: Job, replicates: range, progress: Progress | 
         if month in wanted:
             seen[month] = model.columns()
         if progress is not None:
-            progress(scenario.residents * len(replicates))
-    return Life(model, seen, model.ledger.table())
+            progress(scenario.residents * len(shard.replicates))
+    return Life(model, seen, model.ledger.table(), shard.draw.draw)
 
 
 def code_digest() -> str:
@@ -217,7 +247,9 @@ def start(job: Job, folder: Path, command: str, overrides: dict[str, list[str]])
 
 
 def _manifest(job: Job, command: str) -> dict[str, Any]:
-    parameters = ParameterSet.read(job.scenarios[0]["parameters"])
+    structures = list(dict.fromkeys(draw.structure for draw in job.draws))
+    sets = [ParameterSet.read(structure) for structure in structures]
+    posteriors = [parameters.posterior for parameters in sets] if job.draws[0].draw else []
     return {
         "jobveje": own_version(),
         "command": command,
@@ -226,11 +258,12 @@ def _manifest(job: Job, command: str) -> dict[str, Any]:
         "against": job.against,
         "seed": job.seed,
         "replicates": job.replicates,
-        "draws": 1,
+        "draws": len(job.draws),
         "parameters": {
-            "name": parameters.name,
-            "structure": parameters.structure,
-            "digest": parameters.digest,
+            "name": job.scenarios[0]["parameters"] if len(sets) > 1 else sets[0].name,
+            "structure": ", ".join(structures),
+            "digest": ", ".join(parameters.digest for parameters in sets),
+            "posteriors": [asdict(found.origin) for found in posteriors if found is not None],
         },
         "job": asdict(job),
         "code": code_digest(),
@@ -256,7 +289,8 @@ def job_of(folder: Path) -> tuple[Job, dict[str, Any]]:
     if manifest["code"] != code_digest():
         raise ResultError([Problem("settings_changed", values={"folder": folder})])
     try:
-        job = Job(**{**manifest["job"], "scenarios": tuple(manifest["job"]["scenarios"])})
+        draws = tuple(Dealt(**draw) for draw in manifest["job"]["draws"])
+        job = Job(**{**manifest["job"], "scenarios": tuple(manifest["job"]["scenarios"]), "draws": draws})
     except (KeyError, TypeError) as error:
         raise damaged from error
     return job, manifest
@@ -279,26 +313,25 @@ def execute(
     if folder is not None and shards is not None and manifest["status"] == "complete":
         shutil.rmtree(shards, ignore_errors=True)
         return Result.load(folder)
-    missing = [s for s in job.shards if shards is None or not (shards / _name(s)).is_dir()]
+    missing = [s for s in job.shards if shards is None or not (shards / s.name).is_dir()]
+    a_run = job.resident_months // job.runs
+    work = sum(len(s.replicates) for s in missing) * a_run
     if progress is not None:
-        done = sum(len(s) for s in job.shards) - sum(len(s) for s in missing)
-        progress(done * (job.resident_months // job.replicates))
+        progress(job.resident_months - work)
     workers = workers or _cores()
-    work = sum(len(s) for s in missing) * (job.resident_months // job.replicates)
-    kept: dict[range, dict[str, pd.DataFrame]] = {}
+    kept: dict[str, dict[str, pd.DataFrame]] = {}
     if workers > 1 and len(missing) > 1 and work >= WORKERS_FROM:
         try:
-            for replicates, tables in _parallel(job, missing, shards, workers):
-                kept[replicates] = tables
+            for shard, tables in _parallel(job, missing, shards, workers):
+                kept[shard.name] = tables
                 if progress is not None:
-                    progress(len(replicates) * (job.resident_months // job.replicates))
+                    progress(len(shard.replicates) * a_run)
         except BrokenProcessPool as error:
             raise Unfinished(len(job.shards) - len(missing) + len(kept), len(job.shards)) from error
     else:
-        for replicates in missing:
-            tables = run_shard(job, replicates, progress)
-            kept[replicates] = _store(tables, replicates, shards)
-    parts = [_read_shard(shards / _name(s)) if shards is not None else kept[s] for s in job.shards]
+        for shard in missing:
+            kept[shard.name] = _store(run_shard(job, shard, progress), shard, shards)
+    parts = [_read_shard(shards / s.name) if shards is not None else kept[s.name] for s in job.shards]
     result = _gather(job, {name: _stack([part[name] for part in parts]) for name in parts[0]}, manifest)
     if job.sensitivity and job.against is not None:
         try:
@@ -326,32 +359,28 @@ def _cores() -> int:
     return int(cpu_count())
 
 
-def _name(replicates: range) -> str:
-    return f"{replicates.start:06d}-{replicates.stop:06d}"
-
-
 def _parallel(
-    job: Job, missing: list[range], shards: Path | None, workers: int
-) -> Iterator[tuple[range, dict[str, pd.DataFrame]]]:
+    job: Job, missing: list[Shard], shards: Path | None, workers: int
+) -> Iterator[tuple[Shard, dict[str, pd.DataFrame]]]:
     from joblib import Parallel, delayed
 
     with Parallel(n_jobs=min(workers, len(missing)), return_as="generator_unordered") as parallel:
-        yield from parallel(delayed(_work)(job, replicates, shards) for replicates in missing)
+        yield from parallel(delayed(_work)(replace(job, draws=(shard.draw,)), shard, shards) for shard in missing)
 
 
-def _work(job: Job, replicates: range, shards: Path | None) -> tuple[range, dict[str, pd.DataFrame]]:
-    return replicates, _store(run_shard(job, replicates), replicates, shards)
+def _work(job: Job, shard: Shard, shards: Path | None) -> tuple[Shard, dict[str, pd.DataFrame]]:
+    return shard, _store(run_shard(job, shard), shard, shards)
 
 
-def _store(tables: dict[str, pd.DataFrame], replicates: range, shards: Path | None) -> dict[str, pd.DataFrame]:
+def _store(tables: dict[str, pd.DataFrame], shard: Shard, shards: Path | None) -> dict[str, pd.DataFrame]:
     """Keep a shard's tables: in memory, or as a folder that appears in one rename."""
     if shards is None:
         return tables
-    part = shards / f"{_name(replicates)}.{os.getpid()}.part"
+    part = shards / f"{shard.name}.{os.getpid()}.part"
     part.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         table.to_parquet(part / f"{name}.parquet", index=False)
-    final = shards / _name(replicates)
+    final = shards / shard.name
     if final.is_dir():
         shutil.rmtree(final)
     part.rename(final)
@@ -395,7 +424,7 @@ def _gather(job: Job, tables: dict[str, pd.DataFrame], manifest: dict[str, Any])
     flows = tables["flows"]
     if len(flows):
         keys = [c for c in COLUMNS["flows"] if c != "persons"]
-        flows = flows.groupby(keys, sort=False)["persons"].sum().div(job.replicates).reset_index()
+        flows = flows.groupby(keys, sort=False)["persons"].sum().div(job.runs).reset_index()
         flows = _sorted(flows, {"scenario": order, "cohort": None, "group_0": None, "group_1": None, "group_2": None})
     change = _sorted(
         tables["area_change"],
@@ -416,12 +445,14 @@ def _gather(job: Job, tables: dict[str, pd.DataFrame], manifest: dict[str, Any])
         "flows": flows,
         "area_change": change,
         "costs": pd.DataFrame(columns=list(COLUMNS["costs"])),
-        "assumptions": assumptions([Scenario.from_resolved(s) for s in job.scenarios]),
-        "observed": observed(summary),
+        "assumptions": assumptions([Scenario.from_resolved(s) for s in job.scenarios], job.draws),
+        "observed": observed(outcomes),
         "population": population(first),
         "left_out": left_out(),
-        "pyramid": _pyramid(tables["pyramid"], job.replicates),
+        "pyramid": _pyramid(tables["pyramid"], job.runs),
     }
+    if len(job.draws) > 1:
+        found["uncertainty"] = uncertainty(outcomes, job.against, months)
     proof = None
     if job.against is not None:
         found["differences"] = differences(outcomes, job.against, months)
@@ -435,31 +466,52 @@ def _gather(job: Job, tables: dict[str, pd.DataFrame], manifest: dict[str, Any])
     return Result({**manifest, "ended": _now(), "status": "complete"}, found, proof)
 
 
-def _pyramid(counts: pd.DataFrame, replicates: int) -> pd.DataFrame:
-    """Return the mean persons a replicate, in the order of the first shard."""
+def _pyramid(counts: pd.DataFrame, runs: int) -> pd.DataFrame:
+    """Return the mean persons a run, in the order of the first shard."""
     keys = [c for c in COLUMNS["pyramid"] if c != "persons"]
-    return counts.groupby(keys, sort=False)["persons"].sum().div(replicates).reset_index()
+    return counts.groupby(keys, sort=False)["persons"].sum().div(runs).reset_index()
 
 
 def _sorted(table: pd.DataFrame, by: dict[str, dict[str, int] | None]) -> pd.DataFrame:
     def key(column: pd.Series) -> pd.Series:
+        """Return the place of every value; each different text is looked up once, because there are few of them."""
         rank = by[str(column.name)]
-        return column.map(rank) if rank is not None else column
+        if rank is None and pd.api.types.is_numeric_dtype(column):
+            return column
+        codes, names = pd.factorize(column)
+        rank = rank or {name: place for place, name in enumerate(sorted(names))}
+        return pd.Series(np.array([rank[name] for name in names], dtype=np.int64).take(codes), index=column.index)
 
     return table.sort_values(list(by), key=key, kind="stable", ignore_index=True)
 
 
+def usual_draws(scenario: Scenario) -> int:
+    """Return how many draws a comparison with ``scenario`` has unless told otherwise: 1 without posterior draws.
+
+    Raises ``ParameterError`` when a file of draws cannot be used.
+    """
+    return COMPARED_DRAWS if posteriors_of(scenario.parameters) else 1
+
+
 def run(
-    scenario: Scenario, replicates: int = 20, seed: int = 1, workers: int | None = None, engine: str = "auto"
+    scenario: Scenario,
+    replicates: int = 20,
+    seed: int = 1,
+    workers: int | None = None,
+    engine: str = "auto",
+    draws: int = 1,
 ) -> Result:
     """Run one scenario and return its result.
+
+    Each of ``draws`` draws of the parameters lives with the same ``replicates``; one draw is the point values.
+    Raises ``ParameterError`` when there are not so many posterior draws.
 
     >>> from sim import run, toy_area
     >>> result = run(toy_area(residents=100, months=12), replicates=2)
     >>> sorted(result.table("summary", group_by="all", month="2012-12")["measure"])[:3]
     ['activation', 'activity_ready', 'cash_benefit']
     """
-    job = Job.plan([scenario], None, seed, replicates, engine)
+    job = Job.plan([scenario], None, seed, replicates, engine, draws=draws)
     return execute(job, None, _manifest(job, "python"), workers)
 
 
@@ -471,14 +523,19 @@ def compare(
     workers: int | None = None,
     engine: str = "auto",
     sensitivity: bool = False,
+    draws: int | None = None,
 ) -> Result:
     """Compare scenarios with a base, the same residents having the same luck in all of them.
 
-    With ``sensitivity`` the result also says which assumed numbers move its headline, as the command does.
+    Each of ``draws`` draws of the parameters lives with the same ``replicates``; one draw is the point values. None
+    stands for 20, or for 1 where the parameter set has no posterior draws. With ``sensitivity`` the result also says
+    which assumed numbers move its headline, as the command does.
 
-    Raises ``ResultError`` when the scenarios do not share population, horizon and parameters.
+    Raises ``ResultError`` when the scenarios do not share population, horizon and parameters, and ``ParameterError``
+    when there are not so many posterior draws.
     """
     compared = [scenarios] if isinstance(scenarios, Scenario) else list(scenarios)
     check_shared(compared, against)
-    job = Job.plan([against, *compared], against.id, seed, replicates, engine, sensitivity=sensitivity)
+    draws = usual_draws(against) if draws is None else draws
+    job = Job.plan([against, *compared], against.id, seed, replicates, engine, sensitivity=sensitivity, draws=draws)
     return execute(job, None, _manifest(job, "python"), workers)

@@ -6,11 +6,19 @@ Nothing here draws or runs anything, so figures, report and the search for decis
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from .measures import MEASURES
+from .variance import POOLED
+
+LAST_FITTED = "2016-12"
+"""The last month with published flows: until then the structures fit equally well, later no data chooses."""
+FOR_LEVELS = ("employed", "cash_benefit", "leisure_job_26h")
+"""The measures a run of one scenario is told by."""
 DECISIVE = 0.1
 """An assumed number is decisive when its range moves the headline by more than this share of its interval's width."""
 
@@ -21,9 +29,23 @@ def one_view(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["view"] == ("individual" if "individual" in views else min(views))]
 
 
+def pooled(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep the rows over all structures together, or those of the only structure there is."""
+    return frame[frame["structure"] == (POOLED if POOLED in set(frame["structure"]) else frame["structure"].iloc[0])]
+
+
 def luck(differences: pd.DataFrame) -> pd.DataFrame:
-    """Keep the differences whose band is what one area may meet by luck, in one view."""
-    return one_view(differences[differences["interval"] == "luck"])
+    """Keep the differences whose band is what one area may meet by luck, over all structures, in one view."""
+    return one_view(pooled(differences[differences["interval"] == "luck"]))
+
+
+def told_band(differences: pd.DataFrame) -> pd.DataFrame:
+    """Keep the differences whose band is what one area may meet, over all structures, in one view.
+
+    That is luck, and with several draws of the parameters luck and parameters together.
+    """
+    kinds = set(differences["interval"])
+    return one_view(pooled(differences[differences["interval"] == ("both" if "both" in kinds else "luck")]))
 
 
 def headline_measures(differences: pd.DataFrame, most: int = 4) -> list[str]:
@@ -46,9 +68,9 @@ def headline_measures(differences: pd.DataFrame, most: int = 4) -> list[str]:
 
 def computing_error(se: float, replicates: int) -> float:
     """Return half the 95 % interval of a mean over replicates (Student's t); NaN for a single replicate."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    return float(t.ppf(0.975, replicates - 1) * se) if replicates > 1 else math.nan
+    return float(stdtrit(replicates - 1, 0.975) * se) if replicates > 1 else math.nan
 
 
 def last_months(rows: pd.DataFrame) -> pd.DataFrame:
@@ -86,3 +108,58 @@ def first_headline(mine: pd.DataFrame) -> dict[str, Any] | None:
         return None
     row = _last_rows(mine)[(shown + hidden)[0]]
     return row if math.isfinite(row["se"]) and row["high"] > row["low"] else None
+
+
+def told_uncertainty(uncertainty: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:
+    """Return what luck and parameters do to ``measures`` at their last month, of each structure and of all pooled.
+
+    It is of the differences where there are any, else of the levels, in one view, in the order of ``measures``.
+    """
+    rows = one_view(uncertainty)
+    rows = rows[rows["of"] == ("difference" if "difference" in set(rows["of"]) else "level")]
+    rows = last_months(rows[rows["measure"].isin(measures)])
+    order = rows["measure"].map(list(measures).index)
+    return rows.loc[order.sort_values(kind="stable").index].reset_index(drop=True)
+
+
+def apart(uncertainty: pd.DataFrame) -> pd.DataFrame:
+    """Return how far the structures are from each other in every share for everybody, the furthest first.
+
+    One row a scenario, ``of`` (level or difference) and measure, at its last month: the ``lowest`` and the ``highest``
+    structure, their means over luck and draws (``low``, ``high``), ``gap``, its 95 % ``error`` because there are only
+    so many draws of each, and ``gap_fitted`` in ``LAST_FITTED``. No row where there is one structure.
+    """
+    from scipy.special import stdtrit
+
+    rows = one_view(uncertainty[uncertainty["structure"] != POOLED])
+    rows = rows[rows["measure"].map(lambda key: MEASURES[key].unit == "share")]
+    found = []
+    for (of, scenario, measure), here in rows.groupby(["of", "scenario", "measure"], sort=False):
+        last = here[here["month"] == here["month"].max()].sort_values("estimate", kind="stable")
+        if len(last) < 2:
+            continue
+        lowest, highest = last.iloc[0], last.iloc[-1]
+        then = here.loc[here["month"] == LAST_FITTED, "estimate"]
+        spread = sum(end["sd_parameters"] ** 2 / end["draws"] for end in (lowest, highest))
+        found.append(
+            {
+                "of": of,
+                "scenario": scenario,
+                "measure": measure,
+                "month": lowest["month"],
+                "lowest": lowest["structure"],
+                "highest": highest["structure"],
+                "low": lowest["estimate"],
+                "high": highest["estimate"],
+                "gap": highest["estimate"] - lowest["estimate"],
+                "error": float(stdtrit(lowest["draws"] + highest["draws"] - 2, 0.975)) * math.sqrt(spread),
+                "gap_fitted": then.max() - then.min() if len(then) else math.nan,
+            }
+        )
+    return pd.DataFrame(found, columns=_APART).sort_values("gap", ascending=False, kind="stable", ignore_index=True)
+
+
+_APART = [
+    *("of", "scenario", "measure", "month", "lowest", "highest", "low", "high"),
+    *("gap", "error", "gap_fitted"),
+]

@@ -21,10 +21,10 @@ from .engine.months import ENGINES, MonthPass, Risks, choose
 from .engine.streams import Stream, hazard_threshold, moment_key
 from .errors import ParameterError, Problem, nearest
 from .measures import COUNTED, VIEWS, Columns
-from .parameters import WITHOUT_ACTIVATION, ParameterSet
+from .parameters import WITHOUT_ACTIVATION, ParameterSet, numbered_draw
 from .population import Population, aged, households_with
 from .recipe import Persons, recipe
-from .scenario import RECIPE_MONTH, Scenario, month_number, month_text
+from .scenario import RECIPE_MONTH, Scenario, month_number, month_text, with_drawn
 from .states import CODE, EDUCATIONS, ORIGINS, PHASES, SEXES, STATE_KEYS, STATES, UPPER_SECONDARY_AGE
 from .transitions import (
     FRAILTIES,
@@ -150,12 +150,14 @@ class AreaModel(mesa.Model):
     ``replicate`` is a number, or a range of numbers whose residents run stacked in the same columns (then rows, not
     residents, are counted, and there are no agent views). ``engine`` is ``auto``, ``numpy`` or ``numba``: same bytes.
     ``resident`` is :class:`Resident` or a subclass; if it defines ``step``, that runs for everybody after each month,
-    in id order. ``parameters`` replaces the scenario's parameter set. ``draw`` numbers a posterior draw; there are none
-    yet. ``area`` numbers areas made by the same recipe: their people have ids and luck of their own.
+    in id order. ``parameters`` replaces the scenario's parameter set. ``draw`` numbers a posterior draw of it: 0 or
+    None the point values, 1 and on the draws as runs number them; with ``parameters: default`` they are dealt to the
+    shipped structures in turn, and numbers of an activity that the scenario sets itself are not drawn. ``area`` numbers
+    areas made by the same recipe: their people have ids and luck of their own.
     ``ages`` leaves out households in which nobody has one of these ages (years) on moving in or at the start: the
     others live as before, but for places in activities that those left out would have taken.
 
-    Raises ``ParameterError`` for an unknown engine or a draw that does not exist.
+    Raises ``ParameterError`` for an unknown engine, a draw that does not exist or a file of draws that cannot be used.
 
     >>> from sim import toy_area
     >>> model = AreaModel(toy_area(residents=300))
@@ -193,11 +195,12 @@ class AreaModel(mesa.Model):
                     )
                 ]
             )
-        if draw not in (None, 0):
-            raise ParameterError([Problem("draws_available", key="draw", values={"given": draw, "available": 1})])
         replicates = replicate if isinstance(replicate, range) else range(replicate, replicate + 1)
         self.plan = scenario
-        self.parameters = ParameterSet.read(scenario.parameters) if parameters is None else parameters
+        if parameters is None:
+            self.parameters = numbered_draw(scenario.parameters, draw or 0).parameters()
+        else:
+            self.parameters = parameters.draw(draw or 0)
         if not scenario.usual_activation:
             self.parameters = self.parameters.replace(WITHOUT_ACTIVATION)
         self.start = month_number(scenario.start)
@@ -213,7 +216,8 @@ class AreaModel(mesa.Model):
         self.population = Population(
             persons, made_by, self.parameters, self.stream, self.start, side_share, ages, engine
         )
-        self._programme = Programme(scenario.activities, self.stream, self.start, len(self.population))
+        plans = with_drawn(scenario.activities, self.parameters.of_activities)
+        self._programme = Programme(plans, self.stream, self.start, len(self.population))
         self.courses = self._programme.courses
         self.ledger = Ledger()
         self.counts = [self._count()]

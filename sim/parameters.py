@@ -14,6 +14,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .draws import Draws, path_of, read_draws
 from .errors import EvidenceError, ParameterError, Problem, nearest
 from .sources import ASSUMPTION, PARAMETER_SETS, source_of
 
@@ -32,6 +33,10 @@ WITHOUT_ACTIVATION: Mapping[str, float] = {
 
 _SHARED = ("common", "people")
 """Files of the parameters that every structure shares."""
+_POINT = "history"
+"""The structure whose point values stand for ``default``."""
+RIVALS = ("history", "history_stayers", "calendar")
+"""Structures that fit the observed flows equally well: ``default`` runs over all of them that have posterior draws."""
 
 
 @dataclass(frozen=True)
@@ -171,11 +176,22 @@ class ParameterSet(Mapping[str, Parameter]):
     """All parameters of one structure of the model, by id.
 
     ``structure`` names how the hazards depend on the past; ``digest`` identifies the values to the last digit.
+    ``of_activities`` holds what a posterior draw says of activities' own numbers, by ``activity.parameter``; without a
+    draw it is empty. ``folder`` is where the set was read, and where its posterior is looked for.
     """
 
-    def __init__(self, name: str, structure: str, parameters: Mapping[str, Parameter]) -> None:
+    def __init__(
+        self,
+        name: str,
+        structure: str,
+        parameters: Mapping[str, Parameter],
+        of_activities: Mapping[str, float] | None = None,
+        folder: Path | None = None,
+    ) -> None:
         self.name = name
         self.structure = structure
+        self.of_activities = dict(of_activities or {})
+        self.folder = folder
         self._parameters = dict(parameters)
 
     def __getitem__(self, id: str) -> Parameter:
@@ -200,12 +216,48 @@ class ParameterSet(Mapping[str, Parameter]):
         if problems:
             raise ParameterError(problems)
         changed = {id: self[id].with_value(float(value)) for id, value in values.items()}
-        return ParameterSet(self.name, self.structure, {**self._parameters, **changed})
+        return ParameterSet(self.name, self.structure, {**self._parameters, **changed}, self.of_activities, self.folder)
+
+    def with_drawn(self, values: Mapping[str, float]) -> ParameterSet:
+        """Return a set with the values of one posterior draw, numbers of activities (``activity.parameter``) included.
+
+        Raises ``ParameterError`` for an unknown id.
+        """
+        if not values:
+            return self
+        own = self.replace({id: value for id, value in values.items() if "." not in id})
+        of_activities = {id: value for id, value in values.items() if "." in id}
+        return ParameterSet(own.name, own.structure, own, of_activities, own.folder)
+
+    @property
+    def posterior(self) -> Draws | None:
+        """The posterior draws made for this set; None where none are shipped.
+
+        Raises ``ParameterError`` when the file is damaged, incomplete or made for other values than the set has.
+        """
+        path = path_of(self.folder or PARAMETER_SETS, self.structure)
+        if not path.is_file():
+            return None
+        bounds = tuple((id, UNITS[card.unit].lowest, UNITS[card.unit].highest) for id, card in self.items())
+        stamp = path.stat()
+        return _read_draws(path, (stamp.st_mtime_ns, stamp.st_size), self.structure, self.digest, bounds)
+
+    def draw(self, number: int) -> ParameterSet:
+        """Return the set with the values of posterior draw ``number``; 0 is the set itself, its point values.
+
+        Raises ``ParameterError`` when there is no such draw.
+        """
+        return self if number == 0 else self.with_drawn(_dealt(self._posteriors, number).values)
+
+    @property
+    def _posteriors(self) -> dict[str, Draws]:
+        return {self.structure: self.posterior} if self.posterior is not None else {}
 
     @cached_property
     def digest(self) -> str:
         """A fingerprint of structure, ids and values."""
-        content = [self.structure, *((id, repr(float(p.value))) for id, p in sorted(self.items()))]
+        content: list[Any] = [self.structure, *((id, repr(float(p.value))) for id, p in sorted(self.items()))]
+        content += [(id, repr(value)) for id, value in sorted(self.of_activities.items())]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     @classmethod
@@ -214,12 +266,13 @@ class ParameterSet(Mapping[str, Parameter]):
         return tuple(sorted(path.stem for path in PARAMETER_SETS.glob("*.yaml") if path.stem not in _SHARED))
 
     @classmethod
-    def read(cls, name: str, folder: Path = PARAMETER_SETS) -> ParameterSet:
-        """Read the shipped set ``name`` (``default`` is *history* as long as values are points, not draws).
+    def read(cls, name: str, folder: Path | None = None) -> ParameterSet:
+        """Read the shipped set ``name``; ``default`` stands for the point values of *history* (see :func:`deal`).
 
         Raises ``ParameterError`` when there is no such set, a card is incomplete, or a file is another structure's.
         """
-        name = "history" if name == "default" else name
+        name = _POINT if name == "default" else name
+        folder = folder or PARAMETER_SETS
         path = folder / f"{name}.yaml"
         if not path.is_file():
             names = [*cls.names(), "default"]
@@ -279,4 +332,78 @@ def _read(name: str, folder: Path, stamps: tuple[int, ...]) -> ParameterSet:
         )
     if problems:
         raise ParameterError(problems)
-    return ParameterSet(name, name, parameters)
+    return ParameterSet(name, name, parameters, folder=folder)
+
+
+@dataclass(frozen=True)
+class Dealt:
+    """The parameters of draw number ``draw`` of a run: ``values`` in place of the set's own, from ``row`` of its file.
+
+    Draw 0 is the point values: no ``row``, no ``values``.
+    """
+
+    draw: int
+    structure: str
+    row: int | None
+    values: Mapping[str, float]
+
+    def parameters(self) -> ParameterSet:
+        """Return the parameter set of this draw."""
+        return ParameterSet.read(self.structure).with_drawn(self.values)
+
+
+def posteriors_of(name: str) -> dict[str, Draws]:
+    """Return the posterior draws behind ``parameters: name`` by structure; none where none are shipped.
+
+    ``default`` stands for all of ``RIVALS`` that have them. Raises ``ParameterError`` when a file cannot be used.
+    """
+    names = [s for s in RIVALS if path_of(PARAMETER_SETS, s).is_file()] if name == "default" else [name]
+    found = {name: ParameterSet.read(name).posterior for name in names}
+    return {name: draws for name, draws in found.items() if draws is not None}
+
+
+def deal(name: str, draws: int) -> tuple[Dealt, ...]:
+    """Return the parameters of every draw of a run with ``parameters: name``.
+
+    One draw is the point values, number 0. Several are draws 1 to ``draws`` of the posterior, dealt to the structures
+    like cards, so the first N are the same however many are asked for.
+    Raises ``ParameterError`` when there are not so many, or fewer are asked for than there are structures.
+    """
+    if draws == 1:
+        return (numbered_draw(name, 0),)
+    posteriors = posteriors_of(name)
+    if draws < len(posteriors):
+        values = {"given": draws, "structures": ", ".join(posteriors), "least": len(posteriors)}
+        raise ParameterError([Problem("draws_structures", key="draw", values=values)])
+    last = _dealt(posteriors, draws)
+    return (*(_dealt(posteriors, draw) for draw in range(1, draws)), last)
+
+
+def numbered_draw(name: str, draw: int) -> Dealt:
+    """Return draw ``draw`` (0: the point values) of ``parameters: name``.
+
+    Raises ``ParameterError`` when there is no such draw.
+    """
+    if draw == 0:
+        return Dealt(0, ParameterSet.read(name).structure, None, {})
+    return _dealt(posteriors_of(name), draw)
+
+
+def _dealt(posteriors: Mapping[str, Draws], draw: int) -> Dealt:
+    """Deal draw ``draw`` (from 1 on) to its structure."""
+    hands = len(posteriors)
+    available = min((at + hands * len(draws) for at, draws in enumerate(posteriors.values())), default=0)
+    if not 0 < draw <= available:
+        kind = "draws_few" if available else "draws_available"
+        raise ParameterError([Problem(kind, key="draw", values={"given": draw, "available": available or 1})])
+    structure, draws = list(posteriors.items())[(draw - 1) % hands]
+    row = draws.row((draw - 1) // hands + 1)
+    return Dealt(draw, structure, row, draws.of_row(row))
+
+
+@lru_cache(maxsize=8)
+def _read_draws(
+    path: Path, stamp: tuple[int, int], structure: str, digest: str, bounds: tuple[tuple[str, float, float], ...]
+) -> Draws:
+    """Read a file of draws; ``stamp`` tells its versions apart, so that each is read once."""
+    return read_draws(path, structure, digest, {id: (low, high) for id, low, high in bounds})

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .demography import CHILD, FAMILY, YOUTH, moving_hazards, newcomer_ids, out_row
+from .demography import CHILD, FAMILY, MOST_MEMBERS, YOUTH, moving_hazards, newcomer_ids, out_row
+from .engine.arrivals import Arrivals, Homes, Settling, arrive
 from .engine.growing import Growing
 from .engine.places import Lookups, Places, renew_rows
-from .engine.streams import Stream
+from .engine.streams import Stream, moment_keys
 from .households import ROLES
 from .measures import COHORTS, Columns
 from .parameters import ParameterSet
-from .recipe import Persons, Recipe
+from .recipe import DECISIONS, INSURED, STATE, Persons, Recipe
 from .states import AGE_CLASSES, CODE, ORIGINS, PHASE_CODE, PHASES, SEXES, STATES
 from .transitions import (
     ACTIVATED,
@@ -23,7 +24,6 @@ from .transitions import (
     DURATION_CLASS,
     FIRST_CELL,
     FRAILTIES,
-    IS_CASH_BENEFIT,
     N_STRATA,
     NEVER,
     NEXT_AGE,
@@ -74,6 +74,23 @@ _COLUMNS = {
     "side_row": np.uint8,
     "out_row": np.uint8,
 }
+
+
+_AT_FIRST = {
+    "cohort": len(COHORTS),
+    "side_gained": False,
+    "paid_hours": 0,
+    "in_area": True,
+    "affected": False,
+    "touched": False,
+    "row": 0,
+    "until": NEVER,
+    "side_row": 0,
+    "out_row": 0,
+}
+"""Columns that are the same for everybody who comes."""
+_SETTLED_BY = ("past", "activation", "propensity", "side job at start")
+"""What is drawn for everybody who comes, besides the recipe's decisions for newcomers."""
 
 
 class Population(Growing):
@@ -146,27 +163,25 @@ class Population(Growing):
         self.recipe = made_by
         self._ages = ages
         self._side_share = np.stack(side_share)
-        past = steady_past(parameters, start // 12).cumsum(axis=-1)
+        past = np.minimum(steady_past(parameters, start // 12).cumsum(axis=-1), 1)
         self._longest = past.shape[-1]
         # One rising line of all groups' distributions, each a unit above the one before: a single search finds months.
         self._past = (past.reshape(-1, self._longest) + np.arange(past[..., 0].size)[:, None]).ravel()
         self._parameters, self._start = parameters, start
-        self._value = {
-            id: parameters.value(id)
-            for id in (
-                "side_job_hours",
-                "small_job_start",
-                "small_job_end",
-                "small_job_hours_at_start",
-                "small_job_hours_growth",
-                "small_job_hours_at_most",
-            )
-        }
-        self._stayers = stayer_share(parameters)
+        self._side_job_hours = parameters.value("side_job_hours")
+        self._growth = np.float32(parameters.value("small_job_hours_growth"))
+        self._most_hours = np.float32(parameters.value("small_job_hours_at_most"))
+        self._small_limits, self._small_hours = _small_jobs(parameters)
         self.out_hazard = self._out_hazards(parameters)
         stacked = len(stream.replicates)
-        self._settle(Persons(*(np.tile(column, stacked) for column in persons)), np.arange(len(stream)), 0, 0)
+        everybody = Persons(*(np.tile(column, stacked) for column in persons))
+        self.append(len(stream), self._settled(everybody, stream.keys, 0, 0))
+        self._stayers = stayer_share(parameters)
         self._stay(np.arange(len(stream)))
+        if engine == "numba" and made_by.newcomers_move_in:
+            self._moments = moment_keys((*DECISIONS, *_SETTLED_BY), 0)
+            self._making = made_by.making(ages)
+            self._settling = self._settling_tables()
         of_age = (self.birth <= -25 * 12) & (self.birth > -51 * 12)
         for code, key in enumerate(("job_ready", "activity_ready")):
             self.cohort[(COUNTS_AS[self.phase] == CODE[key]) & of_age] = code
@@ -178,59 +193,68 @@ class Population(Growing):
         age_class = AGE_CLASS[np.minimum(heads.age, len(AGE_CLASS) - 1)]
         return moving_hazards(parameters, heads.youth_dwelling, age_class, heads.state == CODE["employed"])
 
-    def _settle(self, persons: Persons, rows: np.ndarray, occupant: np.ndarray | int, month: int) -> None:
-        """Append persons, who have rows ``rows`` in the stream, as residents from ``month`` on."""
-        decisions = ("past", "activation", "propensity", "side job at start")
-        past, activation, propensity, side_job = self.stream.draw_with(self.stream.keys[rows], decisions, 0)
+    def _settled(
+        self, persons: Persons, keys: np.ndarray, occupant: np.ndarray | int, month: int
+    ) -> dict[str, np.ndarray | float]:
+        """Return all columns of ``persons``, who have person keys ``keys``, as residents from ``month`` on."""
+        past, activation, propensity, side_job = self.stream.draw_with(keys, _SETTLED_BY, 0)
         age = persons.age.astype(np.int64)
         age_class = AGE_CLASS[np.minimum(age, len(AGE_CLASS) - 1)].astype(np.int64)
         phase = persons.state.astype(np.uint8)
         phase[persons.insured & (phase == CODE["other_benefit"])] = PHASE_CODE["insured_unemployed"]
         months = self._months(persons, phase, age_class, past)
-        share = activation_share(self._parameters, (self._start + month) // 12)
-        activated = IS_CASH_BENEFIT[phase] & (activation < share)
-        phase = np.where(activated, ACTIVATED[phase], phase)
+        phase = np.where(activation < self._activation_share(month), ACTIVATED[phase], phase)
         state = PHASE_STATE[phase]
         frailty = (propensity < 0.5).astype(np.uint8)
-        first = len(self)
-        new = np.arange(len(rows))
+        new = np.arange(len(keys))
         starts = persons.member == 0
         starts[:1] = True
         head = np.maximum.accumulate(np.where(starts, new, 0))
-        size = np.bincount(head, minlength=len(rows)).astype(np.uint8)[head]
-        self.append(
-            len(rows),
-            {
-                "birth": month - age,
-                "sex": persons.sex,
-                "origin": persons.origin,
-                "education": persons.education,
-                "family": persons.family,
-                "children": persons.children,
-                "role": persons.role,
-                "parents": persons.parents,
-                "barriers": persons.barriers,
-                "frailty": frailty,
-                "state": state,
-                "phase": phase,
-                "since": month - months,
-                "cohort": len(COHORTS),
-                "side_hours": self._hours_held(state, age, frailty, side_job),
-                "side_gained": False,
-                "paid_hours": 0,
-                "dwelling": persons.dwelling,
-                "occupant": occupant,
-                "head": first + head,
-                "size": size,
-                "youth_dwelling": persons.youth_dwelling,
-                "in_area": True,
-                "affected": False,
-                "touched": False,
-                "row": 0,
-                "until": NEVER,
-                "side_row": 0,
-                "out_row": 0,
-            },
+        return {
+            **_AT_FIRST,
+            "birth": month - age,
+            "sex": persons.sex,
+            "origin": persons.origin,
+            "education": persons.education,
+            "family": persons.family,
+            "children": persons.children,
+            "role": persons.role,
+            "parents": persons.parents,
+            "barriers": persons.barriers,
+            "frailty": frailty,
+            "state": state,
+            "phase": phase,
+            "since": month - months,
+            "side_hours": self._hours_held(state, age, frailty, side_job),
+            "dwelling": persons.dwelling,
+            "occupant": occupant,
+            "head": len(self) + head,
+            "size": np.bincount(head, minlength=len(keys))[head],
+            "youth_dwelling": persons.youth_dwelling,
+        }
+
+    def _activation_share(self, month: int) -> float:
+        """Return the share of cash-benefit recipients who come in usual activation."""
+        return activation_share(self._parameters, (self._start + month) // 12)
+
+    def _settling_tables(self) -> Settling:
+        """Return what :meth:`_settled` decides by, for the compiled engine."""
+        phase = STATE.copy()
+        phase[INSURED] = PHASE_CODE["insured_unemployed"]
+        return Settling(
+            phase=phase,
+            activated=ACTIVATED,
+            state=PHASE_STATE,
+            has_past=HAS_CUTS,
+            past=self._past,
+            past_longest=self._longest,
+            past_first=np.arange(N_STRATA).reshape(len(AGE_CLASSES), len(SEXES), len(ORIGINS)) * len(PHASES),
+            age_class=AGE_CLASS,
+            side_kind=SIDE_KIND,
+            side_share=self._side_share,
+            side_hours=self._side_job_hours,
+            small_limits=self._small_limits,
+            small_hours=self._small_hours,
         )
 
     def _stay(self, rows: np.ndarray) -> None:
@@ -256,16 +280,10 @@ class Population(Growing):
 
     def _hours_held(self, state: np.ndarray, age: np.ndarray, frailty: np.ndarray, luck: np.ndarray) -> np.ndarray:
         """Return weekly hours of the side jobs people come with."""
-        value, kind = self._value, SIDE_KIND[state]
+        kind = SIDE_KIND[state]
         share = self._side_share[frailty, np.minimum(age, self._side_share.shape[1] - 1)]
-        small = value["small_job_start"] / (value["small_job_start"] + value["small_job_end"])
-        held = np.floor(-np.log1p(-np.clip(luck / small, 0, 1 - 1e-9)) / value["small_job_end"])
-        hours = value["small_job_hours_at_start"] + value["small_job_hours_growth"] * held
-        return np.where(
-            kind == 1,
-            (luck < share) * value["side_job_hours"],
-            np.where((kind == 2) & (luck < small), np.minimum(hours, value["small_job_hours_at_most"]), 0.0),
-        )
+        small = self._small_hours[np.searchsorted(self._small_limits, luck, side="right")]
+        return np.where(kind == 1, (luck < share) * self._side_job_hours, np.where(kind == 2, small, 0.0))
 
     def renew(self, rows: np.ndarray, month: int) -> None:
         """Find the table rows that ``rows`` use in ``month``, and the month in which each of them ends."""
@@ -296,27 +314,42 @@ class Population(Growing):
         """
         if not self.recipe.newcomers_move_in or not len(vacated):
             return np.empty(0, dtype=np.int64)
-        block = self.stream.block[vacated]
         dwelling, occupant = self.dwelling[vacated], self.occupant[vacated] + np.uint16(1)
-
-        def luck(decisions: Sequence[str], household: np.ndarray, member: np.ndarray) -> np.ndarray:
-            ids = self.stream.first_id + newcomer_ids(dwelling[household], occupant[household], member)
-            return self.stream.draw_with(self.stream.keys_of(ids, block[household]), decisions, 0)
-
-        persons = self.recipe.newcomers(self.youth_dwelling[vacated], luck)
-        if self._ages is not None:
-            persons = _of(persons, households_with(persons, self._ages))
-        household = persons.dwelling
-        ids = self.stream.first_id + newcomer_ids(dwelling[household], occupant[household], persons.member)
-        rows = self.stream.add(ids, block[household])
-        self._settle(persons._replace(dwelling=dwelling[household]), rows, occupant[household], month)
+        ids = self.stream.first_id + newcomer_ids(dwelling, occupant, 0)
+        homes = Homes(self.youth_dwelling[vacated], dwelling, occupant, self.stream.block[vacated], ids)
+        rows = self._compiled(homes, month) if self.engine == "numba" else self._made(homes, month)
         self._stay(rows)
         return rows
 
+    def _made(self, homes: Homes, month: int) -> np.ndarray:
+        """Let newcomers into ``homes``: the numpy engine."""
+
+        def luck(decisions: Sequence[str], household: np.ndarray, member: np.ndarray) -> np.ndarray:
+            keys = self.stream.keys_of(homes.ids[household] + member, homes.block[household])
+            return self.stream.draw_with(keys, decisions, 0)
+
+        persons = self.recipe.newcomers(homes.youth, luck)
+        if self._ages is not None:
+            persons = _of(persons, households_with(persons, self._ages))
+        household = persons.dwelling
+        rows = self.stream.add(homes.ids[household] + persons.member, homes.block[household])
+        persons = persons._replace(dwelling=homes.dwelling[household])
+        return self.append(len(rows), self._settled(persons, self.stream.keys[rows], homes.occupant[household], month))
+
+    def _compiled(self, homes: Homes, month: int) -> np.ndarray:
+        """Let newcomers into ``homes``: the numba engine."""
+        most = len(homes.ids) * MOST_MEMBERS
+        room = {**self.stream.room(most), **self.room(most)}
+        written = Arrivals(*(room[name] for name in Arrivals._fields))
+        share = self._activation_share(month)
+        lucks, moments = self.stream.lucks, self._moments
+        came = arrive(month, len(self), share, lucks, moments, homes, self._making, self._settling, written)
+        self.stream.append(came, {})
+        return self.append(came, _AT_FIRST)
+
     def grow_small_jobs(self, rows: np.ndarray) -> None:
         """Add a month's growth to the hours of the small jobs of ``rows``."""
-        hours = self.side_hours[rows] + np.float32(self._value["small_job_hours_growth"])
-        self.side_hours[rows] = np.minimum(hours, np.float32(self._value["small_job_hours_at_most"]))
+        self.side_hours[rows] = np.minimum(self.side_hours[rows] + self._growth, self._most_hours)
 
     def columns(self, month: int, unserved: np.ndarray, leisure_job_hours: float) -> Columns:
         """Return copies of what the measures look at, as it stands at the end of ``month``."""
@@ -338,6 +371,19 @@ class Population(Growing):
             residents=self.stream.residents,
             participant=np.zeros(len(self), dtype=np.uint8),
         )
+
+
+def _small_jobs(parameters: ParameterSet) -> tuple[np.ndarray, np.ndarray]:
+    """Return the small jobs of recipients: limits of a uniform draw, and weekly hours below each; none above the last.
+
+    The share with a job is that of a steady state, months held are geometric, hours grow with them.
+    """
+    value = parameters.value
+    start, end = value("small_job_start"), value("small_job_end")
+    held = np.arange(len(AGE_CLASS))  # months: nobody has held a job for longer than a life
+    limits = np.append(-np.expm1(-end * held[1:]), 1.0) * (start / (start + end))
+    hours = value("small_job_hours_at_start") + value("small_job_hours_growth") * held
+    return limits, np.append(np.minimum(hours, value("small_job_hours_at_most")), 0.0)
 
 
 def _of(persons: Persons, who: np.ndarray) -> Persons:

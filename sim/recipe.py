@@ -14,11 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .engine.arrivals import Making
 from .fitting import GOLDEN, cumulated, joint, pick, rank
 from .households import (
     BLOCKS,
     CHILD,
     INCOMES,
+    LAST_AGE,
     NONE,
     PENSION,
     TRANSFER,
@@ -50,7 +52,8 @@ STATUSES = (
 """States as the recipe tells them apart: ``insured`` are the other unemployed, whose state is ``other_benefit``."""
 _AT = {status: code for code, status in enumerate(STATUSES)}
 INSURED = _AT["insured"]
-_STATE = np.array([CODE["other_benefit" if status == "insured" else status] for status in STATUSES], dtype=np.uint8)
+STATE = np.array([CODE["other_benefit" if status == "insured" else status] for status in STATUSES], dtype=np.uint8)
+"""State code by status."""
 _INCOME = {
     TRANSFER: ("job_ready", "activity_ready", "insured", "other_benefit"),
     PENSION: ("disability_pension",),
@@ -77,6 +80,12 @@ _MULTIPLIERS: Mapping[str, float] = {
 }
 """Step of the sequence each attribute is placed by: irrational and unlike each other and the golden ratio, so that
 attributes of one person are not correlated by the placing."""
+
+_SLOTS = 4096
+"""Parts of the unit interval for which is kept where a search for a household cell begins; a power of two, so that
+which part a draw is in is exact."""
+DECISIONS = ("household", *_MULTIPLIERS)
+"""What is drawn for newcomers: the cell for the household, the rest for each of its members."""
 
 Luck = Callable[[Sequence[str], np.ndarray, np.ndarray], np.ndarray]
 """Uniforms in [0, 1), one row a decision, for (decisions, household index, member)."""
@@ -294,10 +303,10 @@ class Recipe:
         status_group = ((band * len(SEXES) + alike) * len(BLOCKS) + block) * len(INCOMES) + cells.income
         of_home = [column[cells.cell] for column in (cells.youth, cells.origin, cells.family, cells.children)]
         parents = np.where(cells.role == CHILD, cells.parents[cells.cell], 0)
-        # All that is known of a member side by side: it is read at random places, one cache line a person.
+        # All that is known of a member side by side, in a byte each: it is read at random places, one line a person.
         self._members = np.stack(
             [stratum, status_group, block, cells.age, cells.sex, cells.role, parents, *of_home], axis=1
-        ).astype(np.int16)
+        ).astype(np.uint8)
         self._by_income = cumulated(_by_income(statuses)).reshape(-1, len(STATUSES))
         self._education = cumulated(_educations(parameters, statuses)).reshape(-1, len(EDUCATIONS))
         self._barriers = cumulated(_barriers(parameters)).reshape(-1, 2 ** len(BARRIERS))
@@ -306,10 +315,11 @@ class Recipe:
         self._over = over.reshape(-1)
         scales = {key: parameters.value(f"area_months_{key}") for key in _OF_OWN_MONTHS}
         scales["insured"] = scales["other_benefit"]
-        scales["insured"] = scales["other_benefit"]
-        self._scale = np.maximum(_shares(scales, STATUSES), 1e-3)
-        self._longest = parameters.value("area_months_longest")
-        self._outside = np.isin(STATUSES, (*_OUTSIDE_LONG, *_OUTSIDE_SHORT))
+        longest = int(parameters.value("area_months_longest"))
+        since_school = np.arange((LAST_AGE + 1) * 12) - _SCHOOL_YEARS * 12
+        self._longest = np.clip(since_school, 1, longest)
+        self._within = -np.expm1(-np.arange(longest + 1) / np.maximum(_shares(scales, STATUSES), 1e-3)[:, None])
+        self._own_months = [_AT[status] for status in scales]
 
     def first(self, residents: int) -> Persons:
         """Return residents 0 to ``residents`` - 1 of the area: the first rows of every larger area.
@@ -347,7 +357,7 @@ class Recipe:
             raise ValueError("nobody moves into an area of this recipe")
         youth = np.asarray(youth, dtype=bool)
         index = np.arange(len(youth))
-        (position,) = luck(("household",), index, np.zeros(len(youth), dtype=np.int64))
+        (position,) = luck(DECISIONS[:1], index, np.zeros(len(youth), dtype=np.int64))
         cell = np.zeros(len(youth), dtype=np.int64)
         for kind, mine in enumerate((~youth, youth)):
             limits = self._kind_limits[kind]
@@ -356,12 +366,42 @@ class Recipe:
         size = self.cells.size[cell]
         household, member = np.repeat(index, size), _within(size)
 
-        positions = dict(zip(_MULTIPLIERS, luck(tuple(_MULTIPLIERS), household, member), strict=True))
+        positions = dict(zip(_MULTIPLIERS, luck(DECISIONS[1:], household, member), strict=True))
 
         def position_of(attribute: str, group: np.ndarray, groups: int) -> np.ndarray:
             return positions[attribute]
 
         return self._people(cell, int(size.sum()), position_of)[0]
+
+    def making(self, ages: range | None) -> Making:
+        """Return what :meth:`newcomers` are made from, for the compiled engine.
+
+        ``ages`` leaves out households in which nobody has one of these ages (years).
+        """
+        cells = self.cells
+        shape = (_BANDS * len(SEXES) * len(BLOCKS), len(STATUSES))
+        wanted = np.ones(len(cells.cell), dtype=bool) if ages is None else np.isin(cells.age, ages)
+        begins = np.zeros(len(STATUSES), dtype=np.int64)
+        begins[[_AT["basic_school"], _AT["gone"]]] = 1, RETIREMENT_AGE * 12
+        size = np.where(np.bincount(cells.cell[wanted], minlength=len(cells.size)) > 0, cells.size, 0)
+        slots = np.arange(_SLOTS + 1) / _SLOTS
+        return Making(
+            slots=np.stack([np.searchsorted(of, slots * of[-1], side="right") for of in self._kind_limits]),
+            kinds=np.cumsum([0, *map(len, self._kinds)]),
+            limits=np.concatenate(self._kind_limits),
+            cells=np.stack([cells.first, size], axis=1).astype(np.int32)[np.concatenate(self._kinds)],
+            members=self._members,
+            status=self._by_income,
+            education=self._education.reshape(*shape, -1),
+            barriers=self._barriers.reshape(len(STATUSES), len(BLOCKS), -1),
+            over=self._over.reshape(shape),
+            within=self._within,
+            longest=self._longest,
+            begins=begins,
+            five_years=_FIVE_YEARS,
+            school_years=_SCHOOL_YEARS,
+            none=_AT["gone"],
+        )
 
     def _cells_at(self, position: np.ndarray) -> np.ndarray:
         return np.minimum(np.searchsorted(self._limits, position, side="right"), len(self._limits) - 1)
@@ -375,7 +415,7 @@ class Recipe:
         at = np.repeat(cells.first[cell], size)[:persons] + member
         known = self._members.take(at, axis=0)
         stratum, group, block = known[:, :3].T.astype(np.int64)
-        years, *rest = np.ascontiguousarray(known[:, 3:].T).astype(np.uint8)
+        years, *rest = np.ascontiguousarray(known[:, 3:].T)
         sex, role, parents, youth, origin, family, children = rest
         status = pick(self._by_income, group, position("state", group, len(self._by_income)))
         group = stratum * len(STATUSES) + status
@@ -399,7 +439,7 @@ class Recipe:
             children=children,
             parents=parents,
             barriers=barriers,
-            state=_STATE[status],
+            state=STATE[status],
             months=months,
             insured=status == INSURED,
         )
@@ -409,16 +449,18 @@ class Recipe:
         """Return the months already spent in the state.
 
         Outside the labour force at 25-64 the published share is over five years, even from there; everybody else has a
-        truncated exponential distribution; nobody was in the state before 16, but for school (since birth) and
-        retirement (since the pension age).
+        truncated exponential distribution, found in a table of it, since the last digit of a logarithm differs between
+        libraries; nobody was in the state before 16, but for school (since birth) and retirement (since the pension
+        age).
         """
-        since_school = np.maximum(age - _SCHOOL_YEARS * 12, 1)
-        longest = np.minimum(since_school, self._longest)
+        longest = self._longest[age]
         over = np.where(longest > _FIVE_YEARS, self._over[group], 0.0)
         cut = np.where(over > 0, np.minimum(longest, _FIVE_YEARS), longest)
-        scale = self._scale[status]
-        short = np.maximum(position - over, 0) / np.maximum(1 - over, 1e-12)
-        recent = 1 + np.floor(-scale * np.log1p(short * np.expm1(-cut / scale)))
+        short = np.maximum(position - over, 0) / np.maximum(1 - over, 1e-12) * self._within[status, cut]
+        recent = np.ones(len(status), dtype=np.int64)
+        for code in self._own_months:
+            mine = np.flatnonzero(status == code)
+            recent[mine] = np.searchsorted(self._within[code], short[mine], side="right")
         long = 1 + _FIVE_YEARS + np.floor((longest - _FIVE_YEARS) * (position / np.maximum(over, 1e-12)))
         months = np.where(position < over, long, np.minimum(recent, cut))
         months = np.where(status == _AT["basic_school"], age, months)

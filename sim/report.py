@@ -22,12 +22,34 @@ from markupsafe import Markup
 
 from . import plots
 from .errors import Problem, ResultError
-from .headline import DECISIVE, computing_error, last_months, luck, one_view, told
-from .locale import month_name, number, percent, text
+from .headline import (
+    DECISIVE,
+    FOR_LEVELS,
+    LAST_FITTED,
+    apart,
+    computing_error,
+    headline_measures,
+    last_months,
+    one_view,
+    pooled,
+    told,
+    told_band,
+)
+from .locale import messages, month_name, number, percent, text
 from .measures import COHORTS, MEASURES
 from .parameters import GRADES, UNITS
 from .results import DIGITS, read_csv, read_manifest, write_atomically
 from .sources import ASSUMPTION, flow_targets, source_of
+from .uncertainty import (
+    apart_words,
+    beyond_words,
+    estimate_words,
+    listed,
+    parameter_words,
+    split_words,
+    structures_of,
+)
+from .variance import INTERVALS
 
 _TEMPLATE: Final = Path(__file__).parent / "locale" / "report.html"
 _LIMITS: Final = ("displacement", "births", "barriers", "demand", "once", "long_run", "effect", "parameters", "alone")
@@ -113,11 +135,6 @@ def pairing_words(proof: Mapping[str, Any], names: Mapping[str, str], lang: str)
     )
 
 
-def listed(names: Sequence[str], lang: str) -> str:
-    """Write names as a list in words, ``a, b and c``."""
-    return f" {text('report.and', lang)} ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
-
-
 def _mean(value: float, lang: str) -> str:
     """Write a mean number of persons, with a decimal when it is small and not whole."""
     return number(value, lang, 0 if value >= 10 or float(value).is_integer() else 1)
@@ -154,10 +171,13 @@ class _Report:
         self.activities = plots.activity_labels(self.manifest, lang)
         self.quoted = {id: plots.quoted(title, lang) for id, title in self.titles.items()}
         self.single = self.manifest["replicates"] == 1
+        self.drawn = self.manifest["draws"] > 1
 
     def t(self, key: str, **values: object) -> str:
-        """Return a text of the report in its language."""
-        return text(f"report.{key}", self.lang, **values).replace(" %", "\N{NO-BREAK SPACE}%")
+        """Return a text of the report in its language; with several draws of the parameters its own text for that."""
+        if self.drawn and f"{key}_both" in messages("report"):
+            key = f"{key}_both"
+        return _unbroken(text(f"report.{key}", self.lang, **values))
 
     def _month(self, month: str) -> str:
         return month_name(month, self.lang).replace(" ", "\N{NO-BREAK SPACE}")
@@ -192,18 +212,25 @@ class _Report:
 
     @cached_property
     def differences(self) -> pd.DataFrame | None:
-        """Differences with the band of luck, in the order of the scenarios."""
-        frame = self._csv("differences.csv", "scenario", "view", "measure", "month", "estimate", "se", "low", "high")
+        """Differences with the band of one area, over all structures, in the order of the scenarios."""
+        needed = ("scenario", "view", "measure", "month", "estimate", "se", "low", "high", "interval", "structure")
+        frame = self._csv("differences.csv", *needed)
         if frame is None:
             return None
-        frame = luck(frame)
+        frame = told_band(frame)
         return frame.sort_values("scenario", key=lambda ids: ids.map(self.others.index), kind="stable")
 
     @cached_property
     def outcomes(self) -> pd.DataFrame | None:
         """Summary of the outcomes."""
-        frame = self._csv("outcomes.csv", "scenario", "view", "measure", "month", "mean", "p5", "p95")
-        return None if frame is None else one_view(frame)
+        frame = self._csv("outcomes.csv", "scenario", "structure", "view", "measure", "month", "mean", "p5", "p95")
+        return None if frame is None else one_view(pooled(frame))
+
+    @cached_property
+    def uncertainty(self) -> pd.DataFrame | None:
+        """What luck and parameters do to every number; nothing with one draw of the parameters."""
+        needed = ("scenario", "of", "view", "measure", "month", "structure", "estimate", "se", "share_parameters")
+        return self._csv("uncertainty.csv", *needed, *(f"{end}_{n}" for n in INTERVALS for end in ("low", "high")))
 
     @cached_property
     def assumptions(self) -> pd.DataFrame | None:
@@ -246,7 +273,7 @@ class _Report:
         if self.outcomes is not None:
             rows = last_months(self.outcomes[self.outcomes["group_by"] == "all"])
             found = {row["measure"]: row for row in plots.records(rows)}
-            for measure in ("employed", "cash_benefit", "leisure_job_26h"):
+            for measure in FOR_LEVELS:
                 if measure in found:
                     row = found[measure]
                     sentence = self._rich(
@@ -281,7 +308,15 @@ class _Report:
         if all(math.isnan(self._error(last[measure])) for measure in chosen):
             return [(self._rich("headline_single", **names), "")]
         lines = [self._shown_line(measure, last[measure], mine, names) for measure in shown[:3]]
-        return lines + [self._hidden_line(measure, last[measure], names) for measure in hidden[:2]]
+        lines += [self._hidden_line(measure, last[measure], names) for measure in hidden[:2]]
+        (sentence, why), *others = lines
+        return [(sentence, _joined(why, *self._split(scenario, chosen[0]))), *others]
+
+    def _split(self, scenario: str, measure: str) -> list[str]:
+        """Say what part of a difference's variance is luck, and what each structure gives."""
+        if self.uncertainty is None or self.single:
+            return []
+        return [_unbroken(words) for words in split_words(self.uncertainty, scenario, measure, self.lang)]
 
     def _quiet_line(self, scenario: str, mine: pd.DataFrame, names: Mapping[str, str]) -> tuple[Markup, str]:
         """Say what happened when none of the chosen measures differs at its end."""
@@ -1008,6 +1043,91 @@ class _Report:
             ),
         )
 
+    # --- luck, parameters and structures ----------------------------------------------------------------------
+
+    @cached_property
+    def _told_measures(self) -> list[str]:
+        """The measures whose uncertainty is told: those of the headline, or the levels of a single scenario."""
+        return list(FOR_LEVELS) if self.differences is None else headline_measures(self.differences)
+
+    @property
+    def _beyond(self) -> bool:
+        """Whether the run goes on after the last published flows."""
+        return self.outcomes is not None and str(self.outcomes["month"].max()) > LAST_FITTED
+
+    @property
+    def structure_words(self) -> list[str]:
+        """Say which parameters were drawn, and what nobody can tell after the last data."""
+        said = [parameter_words(self.manifest, self.lang)]
+        if self._beyond:
+            said += beyond_words(self.uncertainty, self.base, self._told_measures, self.titles, self.lang)
+        return [_unbroken(sentence) for sentence in said]
+
+    @cached_property
+    def structure_figure(self) -> Figure | None:
+        """Luck, parameters and structures in the headline measures."""
+        if self.uncertainty is None or self.single:
+            return None
+        data = plots.structures_data(self.uncertainty, self._told_measures)
+        if data.empty:
+            return None
+        bodies = []
+        for (measure, scenario), rows in data.groupby(["measure", "scenario"], sort=False):
+            label = MEASURES[str(measure)].label(self.lang)
+            heading = f"{label} ({self.titles[str(scenario)]})"
+            if "difference" in set(rows["of"]):
+                heading = f"{heading}, {plots.points(str(measure), self.lang)}"
+            bodies.append((heading, [self._structure_row(row) for row in plots.records(rows)]))
+        keys = ("structure", "draws", "mean", *(f"interval_{name}" for name in INTERVALS), "share_parameters")
+        return self._figure(
+            "structures",
+            plots.structures_figure(data, self.lang, self.titles),
+            plots.structures_alt(data, self.lang, self.titles),
+            data,
+            self.t("structures_caption"),
+            Table(self.t("numbers_behind"), [self.t(key) for key in keys], bodies, self.t("structures_note")),
+            open=True,
+        )
+
+    def _structure_row(self, row: plots.Row) -> Sequence[Cell]:
+        """Return the cells of a structure: draws, mean, the limits of each kind of interval, the parameters' share."""
+        error = plots.change(self._error(row), MEASURES[row["measure"]].unit, self.lang, sign=False)
+        limits = [
+            "–"
+            if math.isnan(row[f"low_{name}"])
+            else self.t("to", **{end: estimate_words(row, self.lang, f"{end}_{name}") for end in ("low", "high")})
+            for name in INTERVALS
+        ]
+        mean = (estimate_words(row, self.lang), f"± {error}")
+        label = plots.structure_label(row["structure"], self.lang)
+        return [label, number(row["draws"], self.lang), mean, *limits, percent(row["share_parameters"], self.lang, 0)]
+
+    @property
+    def apart_table(self) -> Table | None:
+        """What each structure says after the last data, the measures they disagree on most first."""
+        if self.uncertainty is None or not self._beyond:
+            return None
+        far = apart(self.uncertainty)
+        means = last_months(one_view(self.uncertainty)).set_index(["of", "scenario", "measure", "structure"])[
+            "estimate"
+        ]
+        bodies = []
+        for (of, scenario), found in far[far["gap"] > 0].groupby(["of", "scenario"], sort=False):
+            if (of == "level") == (scenario == self.base):
+                rows = [self._apart_row(row, means) for row in plots.records(found)]
+                bodies.append((self.t(f"apart_{of}", scenario=self.titles[str(scenario)]), rows))
+        names = [plots.structure_label(structure, self.lang) for structure in structures_of(self.manifest)]
+        columns = [self.t("measure"), *names, self.t("gap"), self.t("gap_fitted", fitted=self._month(LAST_FITTED))]
+        return Table(self.t("table_apart"), columns, bodies, self.t("table_apart_note")) if bodies else None
+
+    def _apart_row(self, row: plots.Row, means: pd.Series) -> Sequence[Cell]:
+        words = apart_words(row, self.lang)
+        each = [
+            estimate_words({**row, "estimate": means[row["of"], row["scenario"], row["measure"], structure]}, self.lang)
+            for structure in structures_of(self.manifest)
+        ]
+        return [(words["measure"], words["month"]), *each, (words["gap"], f"± {words['error']}"), words["gap_fitted"]]
+
     # --- how sure -------------------------------------------------------------------------------------------
 
     def _assumed(self) -> pd.DataFrame:
@@ -1039,6 +1159,10 @@ class _Report:
             untried = rows.loc[rows[["shift_low", "shift_high"]].isna().any(axis=1), "parameter"]
             if len(untried):
                 said.append(self.t("sensitivity_untried", count=len(untried), ids=", ".join(untried)))
+        if self.drawn:
+            said.append(
+                self.t("sensitivity_point", structure=plots.structure_label(structures_of(self.manifest)[0], self.lang))
+            )
         left = self.assumed_and_untried
         return [*said, self.t("sensitivity_left", count=number(left, self.lang))] if left else said
 
@@ -1158,6 +1282,11 @@ class _Report:
                 source = source_of(id)
                 places.setdefault(replace(source, locator="").cite(), {})[source.locator] = None
         return [(cited, "; ".join(place for place in found if place)) for cited, found in sorted(places.items())]
+
+
+def _unbroken(words: str) -> str:
+    """Keep each per cent sign with its number."""
+    return words.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _joined(*sentences: str) -> str:

@@ -16,9 +16,11 @@ from .activities import catalogue
 from .errors import Problem, ResultError, nearest
 from .locale import default_language
 from .measures import MEASURES
-from .parameters import Parameter, ParameterSet
+from .parameters import Dealt, Parameter, ParameterSet
+from .runs import UNCERTAINTY, Runs
 from .scenario import Scenario
 from .sources import flow_targets
+from .variance import POOLED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +51,7 @@ _TEXT_COLUMNS = (
         "sex",
         "origin",
     ),
-    *("cohort", "month_0", "month_1", "month_2", "group_0", "group_1", "group_2"),
+    *("of", "cohort", "month_0", "month_1", "month_2", "group_0", "group_1", "group_2"),
 )
 """Columns that hold text in whatever table they stand."""
 
@@ -60,6 +62,7 @@ FILES: Mapping[str, str] = {
     "outcomes": "outcomes.parquet",
     "summary": "outcomes.csv",
     "differences": "differences.csv",
+    "uncertainty": "uncertainty.csv",
     "participants": "participants.parquet",
     "queues": "queues.csv",
     "costs": "costs.csv",
@@ -139,6 +142,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "population": ("target", "published", "made", "expected_error"),
     "left_out": ("target", "reason_da", "reason_en"),
+    "uncertainty": UNCERTAINTY,
     "pyramid": ("age_group", "sex", "origin", "persons"),
     "sensitivity": (
         "parameter",
@@ -165,7 +169,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 PLOTS = (
     *("states", "flows", "differences", "forest", "observed", "queues"),
-    *("funnel", "pyramid", "population", "sensitivity"),
+    *("funnel", "pyramid", "population", "sensitivity", "structures"),
 )
 """Names of the figures; a figure of one scenario among several carries its id after a hyphen."""
 
@@ -305,9 +309,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def summarise(outcomes: pd.DataFrame, months: list[str]) -> pd.DataFrame:
-    """Return mean, sd and percentiles over draws and replicates for the given months."""
-    keys = ["scenario", "structure", "view", "month", "group_by", "group", "measure"]
+    """Return mean, sd and percentiles over draws and replicates for the given months.
+
+    With several structures those of each, and of all of them pooled.
+    """
     kept = outcomes[outcomes["month"].isin(months) & outcomes["value"].notna()]
+    if kept["structure"].nunique() > 1:
+        kept = pd.concat([kept.assign(structure=POOLED), kept], ignore_index=True)
+    keys = ["scenario", "structure", "view", "month", "group_by", "group", "measure"]
     groups = kept.groupby(keys, sort=False, observed=True)
     quantiles = groups["value"].quantile(np.array([0.05, 0.5, 0.95])).unstack()
     summary = groups.agg(
@@ -322,21 +331,23 @@ def reported_months(months: list[str]) -> list[str]:
     return [m for i, m in enumerate(months) if i in (0, len(months) - 1) or m.endswith("-12")]
 
 
-def spread_limits(mean: np.ndarray, sd: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the limits that hold one more area with 95 % chance, luck alone; NaN for a single replicate.
+def assumptions(scenarios: Sequence[Scenario], draws: Sequence[Dealt] = ()) -> pd.DataFrame:
+    """Return every parameter ``scenarios`` use, with its card; what a scenario sets is an assumption of its author.
 
-    The prediction interval of normal luck: mean ± t(.975, n - 1) · sd · √(1 + 1/n).
+    ``draws`` are those of the run. A parameter whose card is another in some structures has a row for each, named in
+    ``structure`` (empty: the same in all); 95 % of the values drawn lie from ``draw_low`` to ``draw_high``.
     """
-    from scipy.stats import t
-
-    width = np.where(n > 1, t.ppf(0.975, np.maximum(n - 1, 1)) * sd * np.sqrt(1 + 1 / np.maximum(n, 1)), np.nan)
-    return mean - width, mean + width
-
-
-def assumptions(scenarios: Sequence[Scenario]) -> pd.DataFrame:
-    """Return every parameter ``scenarios`` use, with its card; what a scenario sets is an assumption of its author."""
-    parameters = ParameterSet.read(scenarios[0].parameters)
-    rows = [{**_card(p, p.id, None), "used_by": "model"} for p in parameters.values() if p.id not in ONLY_FITTED_WITH]
+    names = list(dict.fromkeys(draw.structure for draw in draws)) or [scenarios[0].parameters]
+    found: dict[tuple[str, Parameter], list[str]] = {}
+    for name in names:
+        for id, card in ParameterSet.read(name).items():
+            if id not in ONLY_FITTED_WITH:
+                found.setdefault((id, card), []).append(name)
+    rows = [
+        {**_card(card, id, None), "used_by": "model", "structure": ", ".join(of) if len(of) < len(names) else ""}
+        | _drawn(id, [draw for draw in draws if draw.structure in of])
+        for (id, card), of in found.items()
+    ]
     users: dict[tuple[str, float], list[str]] = {}
     cards: dict[tuple[str, float], dict[str, Any]] = {}
     for scenario in scenarios:
@@ -344,10 +355,19 @@ def assumptions(scenarios: Sequence[Scenario]) -> pd.DataFrame:
             for id, card in catalogue()[item.activity].parameters.items():
                 value = item.values[id]
                 key = (f"{item.activity}.{id}", value)
-                cards[key] = _card(card, key[0], value if value != card.value else None)
+                own = value != card.value
+                cards[key] = _card(card, key[0], value if own else None) | _drawn(key[0], () if own else draws)
                 if item.id not in users.setdefault(key, []):
                     users[key].append(item.id)
-    return pd.DataFrame([*rows, *({**card, "used_by": ", ".join(users[key])} for key, card in cards.items())])
+    rows += [{**card, "used_by": ", ".join(users[key]), "structure": ""} for key, card in cards.items()]
+    return pd.DataFrame(rows)
+
+
+def _drawn(id: str, draws: Sequence[Dealt]) -> dict[str, float]:
+    """Return the limits of 95 % of what was drawn for a parameter; NaN for one that does not vary."""
+    values = [draw.values[id] for draw in draws if id in draw.values]
+    low, high = np.quantile(values, (0.025, 0.975)) if values else (np.nan, np.nan)
+    return {"draw_low": float(low), "draw_high": float(high)}
 
 
 def _card(card: Parameter, id: str, set_here: float | None) -> dict[str, Any]:
@@ -383,19 +403,26 @@ def left_out() -> pd.DataFrame:
     return pd.DataFrame(marginals.left_out(), columns=list(COLUMNS["left_out"]))
 
 
-def observed(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return every published target the run can be held against, beside the simulated share and its 95 % spread."""
-    people = summary[summary["view"] == "individual"]
-    at = people.set_index(["scenario", "measure", "group_by", "group", "month"])
+def observed(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """Return every published target the run can be held against, beside the simulated share and its 95 % limits.
+
+    The limits are those of one area: of luck, and with several draws of luck and parameters, over all structures.
+    """
+    of = {name: {getattr(target, name) for target in flow_targets()} for name in _OF_TARGET}
+    people = outcomes[outcomes["view"] == "individual"]
+    people = people[np.logical_and.reduce([people[name].isin(values) for name, values in of.items()])]
     rows = []
+    runs = Runs(people)
     for scenario in people["scenario"].unique():
+        found = runs.analysed(runs.of(scenario))
+        found = found[found["structure"] == found["structure"].iloc[0]]
+        last = "both" if "low_both" in found else "luck"
+        at = found.set_index(list(_OF_TARGET))
         for target in flow_targets():
-            key = (scenario, target.measure, target.group_by, target.group, target.month)
+            key = tuple(getattr(target, name) for name in _OF_TARGET)
             if key not in at.index:
                 continue
-            found = at.loc[key, :]
-            limits = spread_limits(*(np.atleast_1d(found[c]) for c in ("mean", "sd", "replicates")))
-            low, high = (np.clip(limit, 0, 1) for limit in limits)
+            row = at.loc[key]
             measure = MEASURES[target.measure]
             rows.append(
                 {
@@ -403,23 +430,24 @@ def observed(summary: pd.DataFrame) -> pd.DataFrame:
                     "published": target.published,
                     "low": target.low,
                     "high": target.high,
-                    "simulated": found["mean"],
-                    "sim_low": low[0],
-                    "sim_high": high[0],
-                    "se": found["sd"] / np.sqrt(found["replicates"]),
+                    "simulated": row["estimate"],
+                    "sim_low": np.clip(row[f"low_{last}"], 0, 1),
+                    "sim_high": np.clip(row[f"high_{last}"], 0, 1),
+                    "se": row["se"],
                     "scenario": scenario,
                     "reading": target.reading,
                     "label_da": f"{_COHORT_LABELS[target.group][0]} → {measure.label_da}, {target.month[:4]}"
                     + (" (anden læsning)" if target.reading == "b" else ""),
                     "label_en": f"{_COHORT_LABELS[target.group][1]} → {measure.label_en}, {target.month[:4]}"
                     + (" (other reading)" if target.reading == "b" else ""),
-                    "inside": bool(target.low - 1e-9 <= found["mean"] <= target.high + 1e-9),
+                    "inside": bool(target.low - 1e-9 <= row["estimate"] <= target.high + 1e-9),
                 }
             )
     columns = ["target", "published", "low", "high", "simulated", "sim_low", "sim_high", "se", "scenario"]
     return pd.DataFrame(rows, columns=[*columns, "reading", "label_da", "label_en", "inside"])
 
 
+_OF_TARGET = ("measure", "group_by", "group", "month")
 _COHORT_LABELS = {
     "job_ready_2011": ("jobparate 2011", "job-ready 2011"),
     "activity_ready_2011": ("aktivitetsparate 2011", "activity-ready 2011"),

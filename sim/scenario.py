@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from .activities import catalogue
-from .errors import Problem, ScenarioError, nearest
+from .errors import ParameterError, Problem, ScenarioError, nearest
+from .parameters import UNITS
 from .scenario_check import check, in_order, month_number, month_text, with_defaults
 from .scenario_file import SCHEMA, Loaded, find, load, shipped
 from .scenario_format import MODELS, RECIPE_MONTH, json_schema, keys
@@ -199,6 +200,30 @@ class Scenario:
             for key in dict.fromkeys([*here, *there])
             if here.get(key) != there.get(key)
         ]
+
+
+def with_drawn(plans: Sequence[ActivityPlan], drawn: Mapping[str, float]) -> tuple[ActivityPlan, ...]:
+    """Return activity items with the numbers of a posterior draw, by ``activity.parameter``, in place of the cards'.
+
+    What a scenario sets itself stays. Raises ``ParameterError`` naming every number no activity has or allows.
+    """
+    if not drawn:
+        return tuple(plans)
+    cards = {f"{key}.{id}": card for key, activity in catalogue().items() for id, card in activity.parameters.items()}
+    problems = [Problem("unknown_parameter", key=id, nearest=nearest(id, cards)) for id in drawn if id not in cards]
+    for id in drawn.keys() & cards.keys():
+        unit = UNITS[cards[id].unit]
+        if not unit.lowest <= drawn[id] <= unit.highest:
+            values = {"value": drawn[id], "low": unit.lowest, "high": unit.highest}
+            problems.append(Problem("bounds", key=id, values=values))
+    if problems:
+        raise ParameterError(sorted(problems, key=lambda problem: problem.key))
+    found = []
+    for plan in plans:
+        own = {id: drawn.get(f"{plan.activity}.{id}", value) for id, value in plan.values.items()}
+        kept = {id: value for id, value in plan.values.items() if value != cards[f"{plan.activity}.{id}"].value}
+        found.append(replace(plan, values=own | kept))
+    return tuple(found)
 
 
 def _in_proportion(places: int, residents: int, before: int) -> int:

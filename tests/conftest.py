@@ -1,10 +1,12 @@
 """What several test files share: the shipped parameters, small scenarios, models that have lived."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from posteriors import write_posteriors
 
-from sim import AreaModel, ParameterSet, Scenario
+from sim import AreaModel, ParameterSet, Scenario, ensemble
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +39,27 @@ def live() -> Callable[..., AreaModel]:
         return model
 
     return run_to_the_end
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compared_draws() -> Iterator[int]:
+    """Let comparisons that do not ask for draws take one, so that tests stay short where posteriors are shipped.
+
+    Return how many they take in truth.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        usual = ensemble.COMPARED_DRAWS
+        patch.setattr(ensemble, "COMPARED_DRAWS", 1)
+        yield usual
+
+
+@pytest.fixture
+def posteriors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Return a function that puts made-up posteriors of the structures given in place of the shipped parameter sets."""
+
+    def put(*structures: str, number: int = 40) -> Path:
+        folder = write_posteriors(tmp_path / f"sets {len(structures)}", structures, number)
+        monkeypatch.setattr("sim.parameters.PARAMETER_SETS", folder)
+        return folder
+
+    return put

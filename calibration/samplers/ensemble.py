@@ -90,13 +90,13 @@ def dispersed(
     for ensemble in range(ensembles):
         optimum = found[ensemble % len(found)]
         root = np.linalg.cholesky(optimum.covariance)
-        away = 2.0
         while True:
-            centre = optimum.z + away * root @ generator.standard_normal(len(root))
+            centre = optimum.z + 2 * root @ generator.standard_normal(len(root))
             places = centre + generator.standard_normal((walkers, len(root))) @ root.T
             if np.isfinite(density(places)).all():
                 break
-            away *= 0.9
+            # Ever closer to the optimum, where the density is not nil.
+            root = 0.9 * root
         starts[ensemble] = places
     return starts
 

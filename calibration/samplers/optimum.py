@@ -36,9 +36,13 @@ class Optimum:
 
 
 def gradient(density: LogDensity, z: np.ndarray) -> np.ndarray:
-    """Return the gradient of ``density`` at point ``z`` by central differences, all made in one call."""
+    """Return the gradient of ``density`` at point ``z`` by central differences, all made in one call.
+
+    NaN in directions where the density is nil on either side.
+    """
     steps = _GRADIENT_STEP * np.eye(len(z))
     found = density(np.concatenate([z + steps, z - steps]))
+    found = np.where(np.isfinite(found), found, np.nan)
     return np.asarray((found[: len(z)] - found[len(z) :]) / (2 * _GRADIENT_STEP))
 
 
@@ -68,7 +72,7 @@ def climb(density: LogDensity, start: np.ndarray) -> tuple[np.ndarray, float]:
         return -found if np.isfinite(found) else _IMPOSSIBLE
 
     def slope(z: np.ndarray) -> np.ndarray:
-        return -np.nan_to_num(gradient(density, z), nan=0.0, posinf=0.0, neginf=0.0)
+        return -np.nan_to_num(gradient(density, z))
 
     best = minimize(height, start, jac=slope, method="BFGS", options={"gtol": 1e-6, "maxiter": 500})
     return np.asarray(best.x), -float(best.fun)

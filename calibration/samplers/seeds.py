@@ -9,7 +9,17 @@ from typing import Any, Final
 
 import numpy as np
 
-PURPOSES: Final = ("starts", "dispersed", "ensembles", "nested", "thinning", "predictive", "synthetic", "prior")
+PURPOSES: Final = (
+    "starts",
+    "dispersed",
+    "ensembles",
+    "nested",
+    "thinning",
+    "predictive",
+    "synthetic",
+    "prior",
+    "effects",
+)
 """What chance is for; append only, the position is part of the seed."""
 
 

@@ -30,18 +30,30 @@ class Growing:
         """The columns' names."""
         return tuple(self._kinds)
 
-    def append(self, rows: int, values: Mapping[str, np.ndarray | float]) -> np.ndarray:
-        """Append ``rows`` rows with ``values`` (one entry a row, or one for all) and return their numbers."""
+    def room(self, rows: int) -> dict[str, np.ndarray]:
+        """Return, by column, the next ``rows`` entries, to be written before :meth:`append` takes them in."""
+        self._make_room(rows)
+        return {name: room[self._filled : self._filled + rows] for name, room in self._room.items()}
+
+    def _make_room(self, rows: int) -> None:
         first, after = self._filled, self._filled + rows
         for name, room in self._room.items():
             if after > len(room):
                 grown = np.empty(after if not first else int(_ROOM * after), dtype=room.dtype)
                 grown[:first] = room[:first]
-                self._room[name] = room = grown
-            room[first:after] = values[name]
-        self._filled = after
+                self._room[name] = grown
+
+    def append(self, rows: int, values: Mapping[str, np.ndarray | float]) -> np.ndarray:
+        """Append ``rows`` rows and return their numbers.
+
+        ``values`` has one entry a row, or one for all; columns it does not name keep what was written to their room.
+        """
+        self._make_room(rows)
+        first, self._filled = self._filled, self._filled + rows
         self._show()
-        return np.arange(first, after)
+        for name, value in values.items():
+            getattr(self, name)[first:] = value
+        return np.arange(first, self._filled)
 
     def _show(self) -> None:
         for name, room in self._room.items():

@@ -17,9 +17,10 @@ import numpy as np
 from .growing import Growing
 
 _MASK = (1 << 64) - 1
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MULTIPLIERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 """The two multipliers of the mixer; the compiled kernels get them as arguments."""
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+"""What ids are multiplied by before they are mixed."""
 
 
 def mix(x: np.ndarray) -> np.ndarray:
@@ -39,6 +40,11 @@ def moment_key(decision: str, month: int, occurrence: int = 0) -> np.uint64:
     return np.uint64(int.from_bytes(blake2b(name, digest_size=8).digest(), "little"))
 
 
+def moment_keys(decisions: Sequence[str], month: int) -> np.ndarray:
+    """Return the keys of some decisions in a month."""
+    return np.array([moment_key(decision, month) for decision in decisions], dtype=np.uint64)
+
+
 def subject_key(name: str) -> np.uint64:
     """Return the 64-bit key of something that the same decision is made about, such as an activity item."""
     return moment_key(f"about: {name}", 0)
@@ -55,7 +61,7 @@ def person_keys(seed: int, replicate: int, ids: np.ndarray) -> np.ndarray:
 
 
 def _keys(ids: np.ndarray, luck: np.ndarray | np.uint64) -> np.ndarray:
-    keys = mix((np.asarray(ids, dtype=np.uint64) + np.uint64(1)) * _GOLDEN)
+    keys = mix((np.asarray(ids, dtype=np.uint64) + np.uint64(1)) * GOLDEN)
     keys ^= luck
     return mix(keys)
 
@@ -73,6 +79,8 @@ class Stream(Growing):
     """Number of each row's replicate within the stack, from 0."""
     keys: np.ndarray
     """Person key of each row."""
+    lucks: np.ndarray
+    """What sets the replicates of the stack apart: one 64-bit number each."""
 
     def __init__(self, seed: int, replicates: range, residents: np.ndarray | int, first_id: int = 0) -> None:
         """Give rows to ``residents``: so many from ``first_id`` on, or the numbers to add to it."""
@@ -82,7 +90,7 @@ class Stream(Growing):
         numbers = np.arange(residents) if isinstance(residents, int) else residents
         self.residents = len(numbers)
         self.first_id = first_id
-        self._lucks = np.array([_luck(seed, replicate) for replicate in replicates], dtype=np.uint64)
+        self.lucks = np.array([_luck(seed, replicate) for replicate in replicates], dtype=np.uint64)
         ids = first_id + numbers.astype(np.int64)
         self.add(np.tile(ids, len(replicates)), np.repeat(np.arange(len(replicates)), len(ids)))
 
@@ -97,7 +105,7 @@ class Stream(Growing):
 
     def keys_of(self, ids: np.ndarray, block: np.ndarray) -> np.ndarray:
         """Return the person keys of ids that need not have a row yet."""
-        return _keys(ids, self._lucks[block])
+        return _keys(ids, self.lucks[block])
 
     def bits(
         self, decision: str, month: int, rows: np.ndarray, occurrence: int = 0, subject: np.ndarray | None = None
@@ -114,7 +122,7 @@ class Stream(Growing):
     @staticmethod
     def draw_with(keys: np.ndarray, decisions: Sequence[str], month: int) -> np.ndarray:
         """Return uniforms in [0, 1), one row a decision: what people of these ``keys`` get in :meth:`draw`."""
-        moments = np.array([moment_key(decision, month) for decision in decisions], dtype=np.uint64)
+        moments = moment_keys(decisions, month)
         return (mix(keys ^ moments[:, None]) >> np.uint64(11)) * 2.0**-53
 
     def draw(

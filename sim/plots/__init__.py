@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..errors import Problem, ResultError
-from ..headline import luck, one_view
+from ..headline import FOR_LEVELS, headline_measures, one_view, told_band
 from .differences import differences_alt, differences_data, differences_figure, forest_alt, forest_data, forest_figure
 from .labels import (
     Row,
@@ -50,6 +50,7 @@ from .people import (
 )
 from .queues import FUNNEL, funnel_alt, funnel_data, funnel_figure, queues_alt, queues_data, queues_figure
 from .sensitivity import assumed_label, plain, sensitivity_alt, sensitivity_data, sensitivity_figure
+from .structures import structure_label, structures_alt, structures_data, structures_figure
 from .study import study_alt, study_data, study_figure
 from .style import WIDTH, spread, svg
 
@@ -104,6 +105,10 @@ __all__ = [
     "states_alt",
     "states_data",
     "states_figure",
+    "structure_label",
+    "structures_alt",
+    "structures_data",
+    "structures_figure",
     "study_alt",
     "study_data",
     "study_figure",
@@ -123,6 +128,7 @@ SOURCES: Final = {
     "pyramid": "pyramid",
     "population": "population",
     "sensitivity": "sensitivity",
+    "structures": "uncertainty",
 }
 """The table each figure is drawn from."""
 
@@ -144,9 +150,12 @@ def of_result(name: str, tables: Mapping[str, pd.DataFrame], manifest: Mapping[s
     if name == "flows":
         return flows_figure(flows_data(table[table["scenario"] == table["scenario"].iloc[0]]), lang)
     if name == "differences":
-        return differences_figure(differences_data(luck(table)), lang, named)
+        return differences_figure(differences_data(told_band(table)), lang, named)
     if name == "forest":
-        return forest_figure(forest_data(luck(table)), lang, named)
+        return forest_figure(forest_data(told_band(table)), lang, named)
+    if name == "structures":
+        told = headline_measures(told_band(tables["differences"])) if "differences" in tables else FOR_LEVELS
+        return structures_figure(structures_data(table, told), lang, named)
     if name == "observed":
         return observed_figure(observed_data(table), lang)
     if name == "funnel":

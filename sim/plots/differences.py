@@ -60,9 +60,15 @@ def _banded(data: pd.DataFrame) -> bool:
     return bool(data["low"].notna().any())
 
 
-def _head(figure: Figure, series: Mapping[str, Look], titles: Mapping[str, str], lang: str, bands: bool) -> None:
+def _of_both(data: pd.DataFrame) -> bool:
+    """Tell whether the bands are of luck and parameters, as with several draws of the parameters, or of luck alone."""
+    return bool((data["draws"] > 1).any())
+
+
+def _head(figure: Figure, series: Mapping[str, Look], titles: Mapping[str, str], lang: str, data: pd.DataFrame) -> None:
     """Write what the band is and, with several scenarios, which line is which."""
-    write(figure, 6, 6, text(f"report.{'band_short' if bands else 'band_none'}", lang), color=GREY)
+    short = "band_short_both" if _of_both(data) else "band_short"
+    write(figure, 6, 6, text(f"report.{short if _banded(data) else 'band_none'}", lang), color=GREY)
     if len(series) == 1:
         return
     marks = [
@@ -84,14 +90,14 @@ def _head(figure: Figure, series: Mapping[str, Look], titles: Mapping[str, str],
 
 @drawn
 def differences_figure(data: pd.DataFrame, lang: str, titles: Mapping[str, str]) -> Figure:
-    """Draw each difference over the months with the band of luck around it, one panel a measure."""
+    """Draw each difference over the months with its band around it, one panel a measure."""
     measures = list(dict.fromkeys(data["measure"]))
     series = _series(data)
     columns = min(2, len(measures))
     head = _head_height(series)
     panel, wide = 282, WIDTH // columns
     figure = new_figure(head + panel * math.ceil(len(measures) / columns))
-    _head(figure, series, titles, lang, _banded(data))
+    _head(figure, series, titles, lang, data)
     for i, measure in enumerate(measures):
         left, top = wide * (i % columns), head + panel * (i // columns)
         unit = MEASURES[measure].unit
@@ -122,7 +128,7 @@ def differences_figure(data: pd.DataFrame, lang: str, titles: Mapping[str, str])
 
 def differences_alt(data: pd.DataFrame, lang: str, titles: Mapping[str, str]) -> str:
     """Say the difference and its band at the last month of every measure."""
-    said = [text("report.differences_alt", lang)]
+    said = [text("report.differences_alt_both" if _of_both(data) else "report.differences_alt", lang)]
     for (measure, scenario), rows in data.groupby(["measure", "scenario"], sort=False):
         last = records(rows[rows["month"] == rows["month"].max()])[0]
         said.append(_difference_words(last, str(measure), lang, quoted(titles[str(scenario)], lang)))
@@ -157,7 +163,7 @@ def forest_data(differences: pd.DataFrame) -> pd.DataFrame:
 
 @drawn
 def forest_figure(data: pd.DataFrame, lang: str, titles: Mapping[str, str]) -> Figure:
-    """Draw a forest plot: one row a group, one column a measure, bars for the band of luck."""
+    """Draw a forest plot: one row a group, one column a measure, bars for the band."""
     measures = list(dict.fromkeys(data["measure"]))
     series = _series(data)
     lines: list[tuple[str, str]] = []
@@ -177,7 +183,7 @@ def forest_figure(data: pd.DataFrame, lang: str, titles: Mapping[str, str]) -> F
     head = _head_height(series)
     title = 16 * (1 + max(label.count("\n") for label in labels)) + 26
     figure = new_figure(head + title + each * len(lines) + 34)
-    _head(figure, series, titles, lang, _banded(data))
+    _head(figure, series, titles, lang, data)
     for (by, group), name, i in zip(lines, names, range(len(lines)), strict=True):
         heading = not group or by == "all"
         write(

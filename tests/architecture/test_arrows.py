@@ -17,7 +17,8 @@ import sim
 
 ROOT = Path(run.__file__).parent
 ENGINE = ("engine.ledger", "engine.months", "engine.streams")
-SUBJECTS = ("differences", "labels", "observed", "outcomes", "people", "queues", "sensitivity", "study", "style")
+SUBJECTS = ("differences", "labels", "observed", "outcomes", "people", "queues", "sensitivity", "structures", "study")
+SUBJECTS += ("style",)
 PLOTS = tuple(f"plots.{subject}" for subject in SUBJECTS)
 
 ARROWS: dict[str, set[str]] = {
@@ -29,23 +30,26 @@ ARROWS: dict[str, set[str]] = {
     "engine.ledger": set(),
     "engine.kernels": set(),
     "engine.places": {"engine.kernels"},
+    "engine.arrivals": {"engine.kernels", "engine.streams"},
     "engine.months": {"engine.streams", "engine.kernels"},
     "errors": {"locale"},
     "sources": {"errors"},
-    "parameters": {"errors", "sources"},
+    "draws": {"errors"},
+    "parameters": {"draws", "errors", "sources"},
     "eligibility": {"errors", "states"},
     "activities": {"eligibility", "errors", "parameters", "sources"},
     "demand": {"parameters"},
     "demography": {"parameters", "states"},
     "fitting": set(),
     "households": {"fitting", "parameters", "states"},
-    "recipe": {"fitting", "households", "parameters", "sources", "states"},
+    "recipe": {"engine.arrivals", "fitting", "households", "parameters", "sources", "states"},
     "marginals": {"households", "parameters", "recipe", "sources", "states"},
     "transitions": {"demand", "engine.streams", "parameters", "states"},
     "chain": {"parameters", "states", "transitions"},
     "measures": {"engine.ledger", "states", "transitions"},
     "population": {
         "demography",
+        "engine.arrivals",
         "engine.growing",
         "engine.places",
         "engine.streams",
@@ -71,6 +75,7 @@ ARROWS: dict[str, set[str]] = {
     "scenario": {
         "activities",
         "errors",
+        "parameters",
         "scenario_check",
         "scenario_file",
         "scenario_format",
@@ -101,7 +106,9 @@ ARROWS: dict[str, set[str]] = {
         "transitions",
         *ENGINE,
     },
-    "headline": set(),
+    "variance": set(),
+    "runs": {"measures", "variance"},
+    "headline": {"measures", "variance"},
     "results": {
         "activities",
         "errors",
@@ -110,11 +117,23 @@ ARROWS: dict[str, set[str]] = {
         "measures",
         "parameters",
         "plots",
+        "runs",
         "scenario",
         "sources",
+        "variance",
     },
     "collect": {"activities.base", "measures", "results", "scenario", "states"},
-    "comparison": {"activities.base", "collect", "errors", "measures", "results", "scenario"},
+    "comparison": {
+        "activities.base",
+        "collect",
+        "errors",
+        "headline",
+        "measures",
+        "results",
+        "runs",
+        "scenario",
+        "variance",
+    },
     "ensemble": {
         "collect",
         "comparison",
@@ -123,6 +142,7 @@ ARROWS: dict[str, set[str]] = {
         "model",
         "parameters",
         "results",
+        "runs",
         "scenario",
         "sensitivity",
         "sources",
@@ -161,8 +181,21 @@ ARROWS: dict[str, set[str]] = {
     "plots.people": {"locale", "plots.labels", "plots.style", "sources", "states"},
     "plots.queues": {"locale", "plots.labels", "plots.style", "scenario"},
     "plots.sensitivity": {"activities", "headline", "locale", "measures", "plots.labels", "plots.style"},
+    "plots.structures": {"headline", "locale", "measures", "plots.labels", "plots.style", "variance"},
     "plots.study": {"locale", "plots.labels", "plots.style"},
-    "report": {"errors", "headline", "locale", "measures", "parameters", "plots", "results", "sources"},
+    "uncertainty": {"headline", "locale", "measures", "plots", "variance"},
+    "report": {
+        "errors",
+        "headline",
+        "locale",
+        "measures",
+        "parameters",
+        "plots",
+        "results",
+        "sources",
+        "uncertainty",
+        "variance",
+    },
     "": {"activities"},
 }
 """What each module of ``sim`` imports from ``sim``, wherever in the file, imports for type checking aside.
@@ -173,6 +206,7 @@ ARROWS: dict[str, set[str]] = {
 CALIBRATION_MAY = {
     "activities",
     "chain",
+    "draws",
     "errors",
     "evaluation",
     "marginals",
@@ -199,6 +233,7 @@ ONLY = {
     # The sampler cannot know beforehand how long it takes, so it shows itself how far the rules are met.
     "tqdm": {"run", "calibration.samplers.ensemble"},
     "jinja2": {"sim.report"},
+    "pyarrow": {"sim.draws"},
     "pydantic": {"sim.scenario_check", "sim.scenario_format"},
     "babel": {"sim.locale"},
 }
@@ -285,6 +320,7 @@ def test_the_engine_knows_nothing_of_ours():
         "collections",
         "hashlib",
         "numba",
+        "numpy",
         "os",
         "pathlib",
         "tempfile",
@@ -317,7 +353,9 @@ def test_a_library_is_imported_where_it_belongs(library: str):
 
 def test_kernels_and_the_model_are_loaded_only_when_needed():
     for importer, module in (
+        ("sim.engine.arrivals", "sim.engine.kernels"),
         ("sim.engine.months", "sim.engine.kernels"),
+        ("sim.engine.places", "sim.engine.kernels"),
         ("sim.ensemble", "sim.model"),
         ("sim.sensitivity", "sim.model"),
     ):

@@ -3,8 +3,8 @@
 One process runs 100,000 residents for 60 months in both engines, best of three: without activities, without usual
 activation, with leisure jobs, with three activities. Newcomers live too, so the time is divided by the months that
 rows lived. Then the yardstick, the same month as an idiomatic Mesa model with one object a resident (fewer residents,
-so that it ends; nobody moves out or in there); the area of the published size over the study's years; and the building
-of a million residents.
+so that it ends; nobody moves out or in there); the area of the published size over the study's years; the building
+of a million residents; and the calibration's twin, milliseconds a likelihood of 64 draws.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from calibration.structures import STRUCTURES
+from calibration.twin import Twin
 from sim import AreaModel, ParameterSet, Scenario
 from sim.scenario import month_number
 from sim.states import AGE_CLASSES, CODE, LIKE, MOVES, ORIGINS, PHASES, SEXES
@@ -45,6 +47,7 @@ OBJECTS = 5_000
 MONTHS = 60
 BEST_OF = 3
 PUBLISHED_RESIDENTS, STUDY_MONTHS = 215_300, 72
+DRAWS = 64
 
 
 class PlainResident(mesa.Agent):
@@ -311,6 +314,21 @@ def million() -> tuple[float, int, float]:
     return spent, made, sum(a.nbytes for a in held) / scenario.residents
 
 
+def twin(ages: tuple[str, ...]) -> tuple[dict[str, int], float]:
+    """Return the sizes of the twin of all sexes and origins at ``ages``, and its best ms a draw, 64 at once."""
+    structure, parameters = STRUCTURES["history_stayers"], ParameterSet.read("history_stayers")
+    codes = [[age.key for age in AGE_CLASSES].index(age) for age in ages]
+    strata = np.array([(age, *rest) for age in codes for rest in np.ndindex(len(SEXES), len(ORIGINS))])
+    made = Twin(structure, parameters, strata, np.full((2, len(strata)), 1 / len(strata)))
+    values = np.tile([parameters.value(id) for id in structure.free], (DRAWS, 1))
+    spent = []
+    for _ in range(5 * BEST_OF):
+        begun = time.perf_counter()
+        made.joint(values)
+        spent.append(time.perf_counter() - begun)
+    return made.sizes, 1e3 * min(spent) / DRAWS
+
+
 def scenarios() -> dict[str, Scenario]:
     """Return what is timed, by name."""
     leisure_jobs = Scenario.read("leisure_jobs")
@@ -346,6 +364,9 @@ def main() -> None:
     print(f"{PUBLISHED_RESIDENTS:,} residents, {STUDY_MONTHS} months, with building: {spent:.1f} s, {rows:,} people")
     spent, made, each = million()
     print(f"a million residents: {spent:.2f} s, {made} Python objects, {each:.0f} bytes a resident")
+    for ages in (("25-50",), ("18-19", "20-24", "25-50", "51-64")):
+        sizes, ms = twin(ages)
+        print(f"twin, {sizes['strata']} strata, {sizes['states']} states: {ms:.2f} ms a likelihood, {DRAWS} at once")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ import dataclasses
 import itertools
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,14 +21,15 @@ from sim.activities.programme import Course
 from sim.chain import side_job_path
 from sim.demand import YEARS as DEMAND_YEARS
 from sim.demand import demand
-from sim.locale import LANGUAGES
+from sim.draws import path_of
+from sim.locale import LANGUAGES, text
 from sim.measures import GROUPINGS, MEASURES, VIEWS, Measure
-from sim.parameters import GRADES, UNITS, Parameter, ParameterSet
+from sim.parameters import GRADES, RIVALS, UNITS, Parameter, ParameterSet
 from sim.recipe import RECIPES
 from sim.recipe import recipe as people_of
 from sim.results import Result
-from sim.scenario import json_schema, list_scenarios, month_number
-from sim.sources import ASSUMPTION, activity_keys, source_of
+from sim.scenario import json_schema, list_scenarios, month_number, with_drawn
+from sim.sources import ASSUMPTION, PARAMETER_SETS, activity_keys, source_of
 from sim.states import (
     ACTIVATION_OF,
     AGE_CLASSES,
@@ -338,9 +340,49 @@ def test_the_moves_of_a_year_make_valid_tables(name: str, year: int):
     assert tables.side_threshold[0] == 0
 
 
+SHIPPED_DRAWS = 2000
+"""Draws of every shipped posterior."""
+
+
+def assert_posterior_is_whole(parameters: ParameterSet, number: int) -> None:
+    """Every draw of a set's posterior is of numbers that exist, and makes valid hazards and splits."""
+    posterior = parameters.posterior
+    assert posterior is not None
+    assert len(posterior) == number
+    assert len({posterior.row(i) for i in range(1, number + 1)}) == number
+    for draw in (1, 2, 3, number):
+        drawn = parameters.draw(draw)
+        assert drawn.digest != parameters.digest
+        with_drawn(Scenario.read("leisure_jobs").activities, drawn.of_activities)
+        for year in (2011, 2016):
+            assert np.isfinite(hazards(drawn, year)).all()
+            assert (hazards(drawn, year) >= 0).all()
+        assert_splits_add_to_one(drawn)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_structure_has_a_name_and_a_posterior_that_fits_it_or_none(name: str):
+    for lang in LANGUAGES:
+        assert text(f"report.structure_{name}", lang).strip()
+    parameters = ParameterSet.read(name)
+    fit = PARAMETER_SETS / f"{name}.fit.csv"
+    assert fit.is_file() == path_of(PARAMETER_SETS, name).is_file()
+    if fit.is_file():
+        assert_posterior_is_whole(parameters, SHIPPED_DRAWS)
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_the_battery_of_posteriors_takes_a_whole_one(name: str, posteriors: Callable[..., Path]):
+    posteriors(name, number=10)
+    assert_posterior_is_whole(ParameterSet.read(name), 10)
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_the_shares_that_split_one_exit_add_to_one(name: str):
-    parameters = ParameterSet.read(name)
+    assert_splits_add_to_one(ParameterSet.read(name))
+
+
+def assert_splits_add_to_one(parameters: ParameterSet) -> None:
     splits: dict[tuple[str, ...], float] = {}
     for move in MOVES:
         for term in move.terms:

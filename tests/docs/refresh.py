@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from calibration.structures import CORE_RATES, STRUCTURES
 from sim.activities import catalogue
 from sim.measures import MEASURES
 from sim.parameters import GRADES, ParameterSet
@@ -33,6 +34,14 @@ def _hazard(move):
     return " ".join(parts)
 
 
+def _ties(structure):
+    """Return what a structure says of the ids it does not leave free: moves that are nil or alike, factors of 1."""
+    names = {0.0: "nil", 1.0: "1"}
+    return "; ".join(
+        f"`{id}` {f'as `{to}`' if isinstance(to, str) else names[to]}" for id, to in structure.ties.items()
+    )
+
+
 def sections():
     """Return the text of every generated section by name."""
     parameters = ParameterSet.read("default")
@@ -57,6 +66,19 @@ def sections():
         "moves": _table(
             ("from", "to", "ages", "monthly hazard"),
             *((m.origin, m.to, ", ".join(m.ages), _hazard(m)) for m in MOVES),
+        ),
+        "structures": _table(
+            ("structure", "what it says", "fitted", "of them its own", "not free"),
+            *(
+                (
+                    f"`{s.key}`",
+                    s.story_en,
+                    len(s.fitted),
+                    ", ".join(f"`{id}`" for id in s.fitted if id not in CORE_RATES) or "none",
+                    _ties(s),
+                )
+                for s in STRUCTURES.values()
+            ),
         ),
         "activities": _table(
             ("activity", "what", "changes", "cannot", "grade"),

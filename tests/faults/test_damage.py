@@ -135,7 +135,7 @@ def test_a_run_begun_with_other_code_is_not_resumed(door: Door, unfinished: Path
         "the code or the parameters changed since the run in mine began; "
         "resuming it would mix versions. Start a new run."
     ]
-    assert finished(unfinished) == kept == ["000000-000001", "000001-000002"]
+    assert finished(unfinished) == kept == ["0000-000000-000001", "0000-000001-000002"]
     door("resume", "mine", code=0)
 
 
@@ -160,16 +160,16 @@ def test_the_digest_of_the_code_covers_code_activities_and_parameters(monkeypatc
 def test_half_written_shards_are_ignored_and_cleared_away(
     door: Door, unfinished: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    for name in ("000002-000003.77.part", "000003-000004.77.part"):
+    for name in ("0000-000002-000003.77.part", "0000-000003-000004.77.part"):
         part = unfinished / "shards" / name
         part.mkdir()
         (part / "outcomes.parquet").write_bytes(b"PAR1 cut short")
     (unfinished / "outcomes.parquet.part").write_bytes(b"PAR1 cut short")
     run_shard, ran = ensemble.run_shard, []
 
-    def recorded(job: ensemble.Job, replicates: range, progress: ensemble.Progress) -> dict[str, pd.DataFrame]:
-        ran.append(replicates)
-        return run_shard(job, replicates, progress)
+    def recorded(job: ensemble.Job, shard: ensemble.Shard, progress: ensemble.Progress) -> dict[str, pd.DataFrame]:
+        ran.append(shard.replicates)
+        return run_shard(job, shard, progress)
 
     with monkeypatch.context() as patch:
         patch.setattr(ensemble, "run_shard", recorded)
@@ -228,7 +228,7 @@ def test_a_disk_that_is_full_at_the_end_loses_nothing(
     assert said[0].startswith("der er ikke plads på disken" if lang == "da" else "the disk is too full")
     assert said[0].endswith("jobveje resume mine")
     assert json.loads(Path("mine/manifest.json").read_text(encoding="utf-8"))["status"] == "running"
-    assert finished(Path("mine")) == ["000000-000004"]
+    assert finished(Path("mine")) == ["0000-000000-000004"]
     door("resume", "mine", code=0)
     door(*COMPARE, "--out", "whole", code=0)
     assert_same(Path("mine"), Path("whole"))

@@ -24,6 +24,8 @@ COMPARE = (
         "--against",
         "baseline",
         "--no-sensitivity",
+        "--draws",
+        "1",
         "--seed",
         "5",
         "--replicates",

@@ -13,11 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim import population
+from sim import AreaModel, ParameterSet, Scenario, population
 from sim.engine import kernels
 from sim.engine.months import COMPILE_FROM, Events, MonthPass, Risks, choose
 from sim.engine.places import Places, renew_rows
 from sim.engine.streams import Stream, moment_key, threshold
+from sim.states import CODE, PHASE_CODE
+from sim.transitions import SIDE_KIND
 
 SOURCE = Path(kernels.__file__)
 
@@ -176,6 +178,95 @@ def test_numpy_and_numba_find_the_same_places(seed: int, month: int) -> None:
         assert column[asked].any()
 
 
+def newcomers(engine: str, vacated: Callable[[AreaModel], np.ndarray], month: int, **options: object) -> AreaModel:
+    """Return an area of 600 into whose ``vacated`` dwellings households have moved in ``month``."""
+    model = AreaModel(Scenario.read("baseline", ["population.residents=600"]), engine=engine, **options)
+    heads = vacated(model)
+    rows = model.population.move_in(heads, month)
+    assert rows.tolist() == list(range(len(model.population) - len(rows), len(model.population)))
+    return model
+
+
+def assert_the_same(numpy: AreaModel, numba: AreaModel) -> None:
+    for rows, others in ((numpy.population, numba.population), (numpy.stream, numba.stream)):
+        assert len(rows) == len(others)
+        for name in rows.names:
+            column, other = getattr(rows, name), getattr(others, name)
+            assert column.dtype == other.dtype, name
+            assert column.tobytes() == other.tobytes(), name
+
+
+UNUSUAL = {
+    "small_job_hours_growth": 0.0,
+    "small_job_hours_at_start": 10.0,
+    "small_job_hours_at_most": 8.0,
+    "past_months_at_most": 60.0,
+    "area_months_longest": 120.0,
+    "area_months_in_education": 12.0,
+}
+"""Values at the ends of their ranges, some of which make tables short or flat."""
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.integers(0, 2**31),
+    st.sampled_from([range(1), range(7, 8), range(2, 5)]),
+    st.sampled_from([0, 0, 3]),
+    st.sampled_from([None, range(11, 21), range(1), range(25, 51), range(200, 210)]),
+    st.integers(1, 300),
+    st.sampled_from([{}, UNUSUAL]),
+)
+def test_numpy_and_numba_make_the_same_newcomers(
+    parameters: ParameterSet,
+    seed: int,
+    replicates: range,
+    area: int,
+    ages: range | None,
+    month: int,
+    values: dict[str, float],
+) -> None:
+    """Into any dwellings, of any number and history: column by column and byte by byte, the stream's too."""
+
+    def vacated(model: AreaModel) -> np.ndarray:
+        luck = np.random.default_rng(seed)
+        people = model.population
+        people.dwelling[:] = luck.integers(0, 9_000_000, len(people))
+        people.occupant[:] = luck.integers(0, 60_000, len(people)) * luck.integers(0, 2, len(people))
+        people.youth_dwelling[:] = luck.random(len(people)) < luck.random()
+        return np.flatnonzero(luck.random(len(people)) < luck.choice([0.0, 0.01, 0.9]))
+
+    options = dict(seed=seed % 1000, replicate=replicates, area=area, ages=ages, parameters=parameters.replace(values))
+    made = [newcomers(engine, vacated, month, **options) for engine in ("numpy", "numba")]
+    assert_the_same(*made)
+
+
+def test_among_many_newcomers_everything_happens_in_both_engines(parameters: ParameterSet) -> None:
+    """120,000 of them: every phase, long and short times in it, both kinds of side jobs, all sets of barriers."""
+
+    def vacated(model: AreaModel) -> np.ndarray:
+        people = model.population
+        people.dwelling[:] = np.arange(len(people))
+        return np.arange(len(people))
+
+    made = [newcomers(engine, vacated, 5, replicate=range(100)) for engine in ("numpy", "numba")]
+    assert_the_same(*made)
+    people = made[0].population
+    new = np.arange(60_000, len(people))
+    assert len(new) > 100_000
+    assert set(people.phase[new]) == set(people.phase[:60_000]) >= {PHASE_CODE["insured_unemployed"]}
+    assert len(np.unique(people.barriers[new])) == 16
+    assert len(np.unique(people.size[new])) == 7
+    months = 5 - people.since[new]
+    for state in ("in_education", "activity_ready", "other_benefit", "disability_pension", "self_supporting"):
+        mine = people.state[new] == CODE[state]
+        assert 0 < (months[mine] > 60).mean() < 1, state
+        assert len(np.unique(months[mine])) > 50, state
+    hours = people.side_hours[new][SIDE_KIND[people.state[new]] == 2]
+    assert hours.max() == parameters.value("small_job_hours_at_most")
+    assert len(np.unique(hours)) > 10
+    assert 0.1 < (people.side_hours[new] > 0)[people.state[new] == CODE["in_education"]].mean() < 0.9
+
+
 def test_auto_compiles_only_where_it_pays() -> None:
     assert choose("auto", COMPILE_FROM - 1) == "numpy"
     assert choose("auto", COMPILE_FROM) == "numba"
@@ -267,11 +358,11 @@ def test_the_kernels_see_nothing_of_ours() -> None:
         if isinstance(node, ast.FunctionDef)
         and any(isinstance(d, ast.Name) and d.id == "compiled" for d in node.decorator_list)
     ]
-    assert [node.name for node in compiled] == ["month_pass", "renew"]
+    assert [node.name for node in compiled] == ["month_pass", "renew", "move_in"]
     for function in compiled:
         used = {node.id for part in function.body for node in ast.walk(part) if isinstance(node, ast.Name)}
         own = {argument.arg for argument in function.args.args}
         local = {
             node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
         }
-        assert used - own - local <= {"numba", "range", "min"}
+        assert used - own - local <= {"numba", "np", "range", "min", "max"}

@@ -73,6 +73,7 @@ def test_tables_that_are_none_have_no_density(joints: np.ndarray):
     wrong[3, 0, 0, 0] = -0.1
     found = problem("history").likelihood.log_density(wrong)
     assert np.isneginf(found[[1, 3]]).all()
+    assert np.isneginf(problem("history").likelihood.log_density(wrong[[1, 3]])).all()
     np.testing.assert_array_equal(found[[0, 2, 4]], problem("history").likelihood.log_density(joints[[0, 2, 4]]))
 
 

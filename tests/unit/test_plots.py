@@ -90,7 +90,7 @@ def differences(ends: dict[str, tuple[float, float]], scenarios: tuple[str, ...]
                         | {"se": se, "low": estimate - 4 * se, "high": estimate + 4 * se, "interval": "luck"}
                         | {"replicates": 20, "draws": 1}
                     )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).assign(structure="history")
 
 
 def observed(rows: int = 5) -> pd.DataFrame:
@@ -174,6 +174,22 @@ FOUR = {
 LABELS = {"leisure_job": "Fritidsjobindsats"}
 
 
+def uncertainty(scenarios: tuple[str, ...] = ("jobs",), draws: int = 21) -> pd.DataFrame:
+    """What luck and parameters do: of differences of ``scenarios``, or without any of the base's levels."""
+    rows = []
+    for scenario in scenarios or ("base",):
+        for measure, (end, se) in FOUR.items():
+            for shift, structure in enumerate(("pooled", "history", "history_stayers", "calendar")):
+                middle = end * (1 + 0.2 * shift) + (0 if scenarios else 0.4)
+                row = {"scenario": scenario, "of": "difference" if scenarios else "level", "view": "individual"}
+                row |= {"measure": measure, "month": "2021-12", "structure": structure, "estimate": middle, "se": se}
+                row |= {"sd_luck": se, "sd_parameters": se, "share_parameters": 0.5}
+                for wide, name in enumerate(("luck", "parameters", "both"), start=1):
+                    row |= {f"low_{name}": middle - wide * se, f"high_{name}": middle + wide * se}
+                rows.append(row | {"replicates": 10, "draws": draws if structure == "pooled" else draws // 3})
+    return pd.DataFrame(rows)
+
+
 def drawings(lang: str) -> dict[str, Figure]:
     """Every figure, with data that make its labels crowd."""
     crowded = flows(
@@ -202,6 +218,8 @@ def drawings(lang: str) -> dict[str, Figure]:
         "pyramid": plots.pyramid_figure(plots.pyramid_data(pyramid()), lang),
         "population": plots.population_figure(plots.population_data(population()), lang),
         "sensitivity": plots.sensitivity_figure(plots.sensitivity_data(sensitivity(("jobs", "more"))), lang, TITLES),
+        "structures": plots.structures_figure(plots.structures_data(uncertainty(("jobs", "more")), FOUR), lang, TITLES),
+        "structures, levels": plots.structures_figure(plots.structures_data(uncertainty(()), FOUR), lang, TITLES),
         "study": plots.study_figure(study(), lang),
     }
 
@@ -625,9 +643,9 @@ def test_figures_of_a_result_are_chosen_by_name() -> None:
     tables = {"outcomes": outcomes(EVEN), "flows": flows({"gone": 1.0}), "differences": differences(FOUR)}
     items = queues()["scenario"].map({"jobs": "a", "more": "b"})
     tables |= {"observed": observed(), "queues": moving_queues().assign(activity=items), "pyramid": pyramid()}
-    tables |= {"population": population(), "sensitivity": sensitivity()}
+    tables |= {"population": population(), "sensitivity": sensitivity(), "uncertainty": uncertainty()}
     panels = {"states": 2, "flows": 2, "differences": 4, "forest": 4, "observed": 1, "queues": 2}
-    panels |= {"funnel": 2, "pyramid": 2, "population": 1, "sensitivity": 1}
+    panels |= {"funnel": 2, "pyramid": 2, "population": 1, "sensitivity": 1, "structures": 4}
     assert set(panels) == set(PLOTS)
     for name, axes in panels.items():
         assert len(plots.of_result(name, tables, MANIFEST, "da").axes) == axes, name

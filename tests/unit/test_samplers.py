@@ -86,6 +86,12 @@ def test_distinct_optima_are_found_highest_first():
         optima(quadrant, -np.ones((2, 2)))
 
 
+def test_derivatives_at_the_edge_of_the_possible_are_nan_and_a_climb_stays_inside():
+    assert np.isnan(gradient(quadrant, np.array([5e-5, 1.0]))).tolist() == [True, False]
+    height = lambda z: quadrant(z) + 2 * np.log(np.maximum(z, 1e-300)).sum(axis=1)  # noqa: E731
+    np.testing.assert_allclose(optima(height, np.full((1, 2), 30.0))[0].z, 2, atol=1e-4)
+
+
 def test_directions_that_tell_nothing_get_a_wide_but_finite_spread():
     found = covariance(lambda z: -0.5 * z[:, 0] ** 2, np.zeros(2))
     np.testing.assert_allclose(np.diag(found), [1, 100], rtol=1e-4)

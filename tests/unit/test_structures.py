@@ -187,3 +187,23 @@ def test_the_chain_starts_with_the_share() -> None:
     assert p.sum() == pytest.approx(1, rel=1e-12)
     assert p[STAYING] == pytest.approx([share * (1 - inside), share * inside], rel=1e-12)
     assert chain.started(CODE["activity_ready"], *stratum)[np.isin(PHASE_OF, STAYING)].sum() == 0
+
+
+@by_structure
+def test_engines_and_stacks_give_the_same_lives(structure: Structure) -> None:
+    cards = ParameterSet.read(structure.key)
+    scenario = Scenario.read("baseline", ["population.residents=600", "horizon.months=30"])
+    lives = []
+    for options in ({"engine": "numpy"}, {"engine": "numba"}, {"engine": "numpy", "replicate": range(2)}):
+        model = AreaModel(scenario, parameters=cards, **options)
+        for _ in range(30):
+            model.step()
+        mine = model.stream.block == 0
+        order = np.argsort(model.stream.ids[mine], kind="stable")
+        people = model.population
+        lives.append(
+            [getattr(people, name)[mine][order] for name in ("birth", "phase", "since", "in_area", "side_hours")]
+        )
+    for here, *others in zip(*lives, strict=True):
+        for other in others:
+            np.testing.assert_array_equal(here, other)

@@ -8,6 +8,7 @@ from calibration.structures import STAYERS, STRUCTURES, Structure
 from calibration.twin import COLUMNS, COUNTED, Twin, cohort_weights, joint, reform_factors
 from sim import ParameterSet
 from sim.measures import BENEFIT_GROUPS, COHORTS
+from sim.parameters import WITHOUT_ACTIVATION
 from sim.states import AGE_CLASSES, ORIGINS, PHASES, SEXES
 
 ADULT = [[age.key for age in AGE_CLASSES].index(key) for key in ("18-19", "20-24", "25-50", "51-64")]
@@ -40,12 +41,16 @@ def test_the_twin_equals_the_chain(structure: Structure) -> None:
         np.testing.assert_allclose(table, exact, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("change", [{"demand_elasticity": 1.0, "death_25_50": 0.01}, {"past_months_at_most": 7.0}])
+@pytest.mark.parametrize(
+    "change",
+    [{"demand_elasticity": 1.0, "death_25_50": 0.01}, {"past_months_at_most": 7.0}, WITHOUT_ACTIVATION],
+    ids=["deaths", "short past", "no activation"],
+)
 def test_the_twin_follows_the_cards_it_is_given(change: dict[str, float]) -> None:
     """Everything that is not free comes from the set: also who dies, and durations at the start."""
     structure = STRUCTURES["history_stayers"]
     parameters = ParameterSet.read(structure.key).replace(
-        {**change, "activation_lock_in": 0.1, "activation_share_2014_on": 0.7, "job_loss_months_1_3": 0.2}
+        {"activation_lock_in": 0.1, "activation_share_2014_on": 0.7, "job_loss_months_1_3": 0.2, **change}
     )
     values = drawn(structure, parameters, 2)
     made = Twin(structure, parameters).joint(values)
