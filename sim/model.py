@@ -209,13 +209,11 @@ class AreaModel(mesa.Model):
         persons = aged(made_by.first(scenario.residents), self.start - month_number(RECIPE_MONTH))
         here = np.arange(scenario.residents) if ages is None else np.flatnonzero(households_with(persons, ages))
         persons = Persons(*(column[here] for column in persons))
-        self.stream = Stream(seed, replicates, here, area * AREA_IDS)
+        engine = choose(engine, len(here) * len(replicates) * scenario.months)
+        self.stream = Stream(seed, replicates, here, area * AREA_IDS, engine)
         side_share = [side_job_path(self.parameters, SIDE_AGES[-1], frailty)[0] for frailty in range(FRAILTIES)]
-        engine = choose(engine, len(self.stream) * scenario.months)
         self._pass = MonthPass(engine)
-        self.population = Population(
-            persons, made_by, self.parameters, self.stream, self.start, side_share, ages, engine
-        )
+        self.population = Population(persons, made_by, self.parameters, self.stream, self.start, side_share, ages)
         plans = with_drawn(scenario.activities, self.parameters.of_activities)
         self._programme = Programme(plans, self.stream, self.start, len(self.population))
         self.courses = self._programme.courses

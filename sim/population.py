@@ -150,7 +150,6 @@ class Population(Growing):
         start: int,
         side_share: Sequence[np.ndarray],
         ages: range | None = None,
-        engine: str = "numpy",
     ) -> None:
         """Place ``persons``, who have the stream's rows of each replicate; newcomers are ``made_by`` the same recipe.
 
@@ -158,7 +157,7 @@ class Population(Growing):
         propensity class. ``ages`` limits newcomers as :func:`households_with` does.
         """
         super().__init__(_COLUMNS)
-        self.engine = engine
+        self.engine = stream.engine
         self.stream = stream
         self.recipe = made_by
         self._ages = ages
@@ -178,7 +177,7 @@ class Population(Growing):
         self.append(len(stream), self._settled(everybody, stream.keys, 0, 0))
         self._stayers = stayer_share(parameters)
         self._stay(np.arange(len(stream)))
-        if engine == "numba" and made_by.newcomers_move_in:
+        if self.engine == "numba" and made_by.newcomers_move_in:
             self._moments = moment_keys((*DECISIONS, *_SETTLED_BY), 0)
             self._making = made_by.making(ages)
             self._settling = self._settling_tables()

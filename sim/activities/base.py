@@ -10,29 +10,31 @@ import numpy as np
 from ..population import Population
 from ..states import ORIGINS, SEXES
 
-EVENTS: Final = (
-    "referred",
-    "declined",
-    "queued",
-    "gave_up",
-    "left_queue",
-    "enrolled",
-    "completed",
-    "dropped_out",
-    "left_target_group",
-    "closed",
-)
-"""What can happen to a resident in a course, in the order of the codes."""
-CODE_OF: Final = {event: code for code, event in enumerate(EVENTS)}
-
 NEW, HANDED, WAITING, ENROLLED, DONE, UNSERVED = range(6)
 """Where a resident stands with an activity: not referred yet, promised a place in next month's queue, in the queue,
 enrolled, through with it (or said no), gave up or lost the place in the queue."""
 
+THEN: Final = {
+    "referred": NEW,
+    "declined": DONE,
+    "queued": WAITING,
+    "gave_up": UNSERVED,
+    "left_queue": UNSERVED,
+    "enrolled": ENROLLED,
+    "completed": DONE,
+    "dropped_out": DONE,
+    "left_target_group": DONE,
+    "closed": DONE,
+}
+"""What can happen to a resident in a course, and where that leaves the resident with the activity."""
+EVENTS: Final = tuple(THEN)
+"""The events in the order of their codes."""
+CODE_OF: Final = {event: code for code, event in enumerate(EVENTS)}
+
 PARENT_TRANSFER: Final = 4
 """Flag in a youth's ``parents``: a parent at home has transfer income."""
 
-TRAITS: Final[Mapping[str, Callable[[Population, np.ndarray], np.ndarray]]] = {
+TRAITS: Final[Mapping[str, Callable[[Population, np.ndarray | slice], np.ndarray]]] = {
     "selection_non_western": lambda people, rows: people.origin[rows] == ORIGINS.index("non_western"),
     "selection_men": lambda people, rows: people.sex[rows] == SEXES.index("men"),
     "selection_parent_transfer": lambda people, rows: (people.parents[rows] & PARENT_TRANSFER) > 0,

@@ -11,6 +11,23 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from ..engine.entries import (
+    Effects,
+    Ends,
+    Former,
+    Reach,
+    Stands,
+    Target,
+    Terms,
+    Who,
+    admitted,
+    endings,
+    first_of_each,
+    in_target_group,
+    reached_in,
+    referable,
+    shifts_by_resident,
+)
 from ..engine.growing import Growing
 from ..engine.streams import Stream, subject_key
 from ..population import Population
@@ -18,7 +35,6 @@ from ..scenario import ActivityPlan, month_number
 from . import ActivityType, catalogue
 from .base import (
     CODE_OF,
-    DONE,
     ENROLLED,
     EVENTS,
     FADED,
@@ -26,6 +42,7 @@ from .base import (
     NEVER,
     NEW,
     OLDEST,
+    THEN,
     TRAITS,
     UNSERVED,
     WAITING,
@@ -35,15 +52,31 @@ from .base import (
 )
 
 _COLUMNS = {"course": np.int16, "row": np.int32, "month": np.int16}
-_ENTRY = np.dtype(list(_COLUMNS.items()))
+_NONE = np.empty((3, 0), dtype=np.int64)
+_STAYS = len(EVENTS)
+"""Code of no event."""
+_ENDS = Ends(*(CODE_OF.get(name, _STAYS) for name in Ends._fields))
+_THEN = np.array(list(THEN.values()), dtype=np.uint8)
+_STANDS = Stands(NEW, HANDED, ENROLLED)
 _BLOCK = 65_536
 """Residents whom all courses look up at a time."""
 
 
 def _entries(course: np.ndarray, row: np.ndarray, month: np.ndarray | int) -> np.ndarray:
-    found = np.empty(len(row), dtype=_ENTRY)
-    found["course"], found["row"], found["month"] = course, row, month
+    """Return entries, shape (3, entries): course, row and month of each."""
+    found = np.empty((3, len(row)), dtype=np.int64)
+    found[0], found[1], found[2] = course, row, month
     return found
+
+
+def _of(entries: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Return the entries at ``which`` (mask or indices)."""
+    return entries.take(which.nonzero()[0] if which.dtype == bool else which, axis=1)
+
+
+def _together(*entries: np.ndarray) -> np.ndarray:
+    filled = [some for some in entries if some.shape[1]]
+    return filled[0] if len(filled) == 1 else np.concatenate(filled, axis=1) if filled else _NONE
 
 
 class _Reached(Growing):
@@ -76,10 +109,10 @@ class Course:
 
     def events(self) -> Iterator[tuple[str, int, np.ndarray]]:
         """Yield (event, month, rows) in the order things happened."""
-        for code, month, courses, rows in self._programme.log:
+        for month, happened, courses, rows in self._programme.log:
             mine = courses == self._code
-            if mine.any():
-                yield EVENTS[code], month, rows[mine]
+            for code in np.unique(happened[mine]):
+                yield EVENTS[code], month, rows[mine & (happened == code)]
 
     @property
     def unserved(self) -> np.ndarray:
@@ -108,8 +141,8 @@ class Programme:
         types = catalogue()
         plans = sorted(plans, key=lambda plan: plan.id)
         self.courses = [Course(plan, types[plan.activity], start, self, code) for code, plan in enumerate(plans)]
-        self.log: list[tuple[int, int, np.ndarray, np.ndarray]] = []
-        """What happened: code of the event, month, courses, rows."""
+        self.log: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
+        """What happened, step after step of a month: month, codes of the events, courses, rows."""
         self._stream = stream
         self._subjects = np.array([subject_key(plan.id) for plan in plans], dtype=np.uint64)
         activities = sorted({plan.activity for plan in plans})
@@ -117,19 +150,21 @@ class Programme:
         self._status = np.full((len(activities), rows), NEW, dtype=np.uint8)
         self._read(plans)
         members = [types[plan.activity].eligibility.state_codes for plan in plans]
-        self._member = np.array([np.isin(np.arange(256), codes) for codes in members]).reshape(len(plans), 256)
+        member = np.array([np.isin(np.arange(256), codes) for codes in members]).reshape(len(plans), 256)
+        self._target = Target(self._youngest, self._oldest, member)
         pools = [types[plan.activity].pool or plan.id for plan in plans]
         self._pool = np.array([pools.index(pool) for pool in pools], dtype=np.int64)
         follow_on = [types[activity].follow_on for activity in activities]
         self._next = _table([[c for c, p in enumerate(plans) if p.activity == to] for to in follow_on])
         self._before = _table([[a for a, to in enumerate(follow_on) if to == activity] for activity in activities])
+        self._has_next: np.ndarray = np.any(self._next >= 0, axis=1)
         self._known = 0
-        self._handed, self._waiting, self._enrolled = (np.empty(0, dtype=_ENTRY) for _ in range(3))
+        self._handed = self._waiting = self._enrolled = _NONE
         self._reached = _Reached(_COLUMNS)
         self._former = _Former({**_COLUMNS, "dose": np.float64})
         self._lost = np.empty(0, dtype=np.int64)
         self._counted: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
-        self._fading = np.empty((len(plans), 0))
+        self._traits = np.zeros(rows, dtype=np.uint8)
         self._place = np.full(rows, -1, dtype=np.int32)
         """Where ``shifts`` has a resident in its answer; -1 for all others and in between."""
 
@@ -144,23 +179,27 @@ class Programme:
         self._places = np.array([plan.places for plan in plans], dtype=np.int64)
         self._youngest = np.ceil(12 * of("age_from")).astype(np.int64)
         self._oldest = np.ceil(12 * (of("age_to") + 1)).astype(np.int64)
-        self._duration, self._patience = of("duration_months"), of("patience_months")
-        self._leave = -np.expm1(-of("attrition_per_month"))
+        leave = -np.expm1(-of("attrition_per_month"))
+        self._terms = Terms(of("duration_months"), leave, of("patience_months"), self._last)
         self._gap = 12 * of("gap_age")
         self._bridge_chance = of("bridge_probability")
         self._paid = np.where(of("project_wage_counts") > 0, of("project_hours"), 0.0)
-        self._odds = of("take_up") / np.maximum(1 - of("take_up"), 1e-12)
-        self._ratios = {id: of(id, 1.0) for id in TRAITS}
-        self._effect = {
-            (way, when): of(f"effect_{way}_{when}") for way in ("start", "end") for when in ("during", "after")
-        }
+        odds = np.tile(of("take_up") / np.maximum(1 - of("take_up"), 1e-12), (1 << len(TRAITS), 1))
+        for bit, id in enumerate(TRAITS):
+            odds *= np.where((np.arange(len(odds)) >> bit & 1)[:, None], of(id, 1.0), 1.0)
+        self._take_up = odds / (1 + odds)
+        """Chance of saying yes by traits and course: the odds without any trait times the odds ratios of the traits."""
+        during, after = (
+            np.stack([of(f"effect_{way}_{when}") for way in ("start", "end")]) for when in ("during", "after")
+        )
+        self._effects = Effects(during, after, np.empty((len(plans), 0)))
         self._half_life = np.maximum(of("half_life_months"), 1e-9)
         ages = zip(self._youngest.tolist(), self._oldest.tolist(), strict=True)
         reach = [cumulated_reach(plan.values, limits) for plan, limits in zip(plans, ages, strict=True)]
         # One rising line of all courses, each beginning a unit above the end of the one before: one search finds ages.
         ends = np.cumsum([line[-1] + 1 for line in reach])
         above = [line + end - line[-1] for line, end in zip(reach, ends, strict=True)]
-        self._reach = np.concatenate([np.empty(0), *above])
+        self._reach = Reach(np.concatenate([np.empty(0), *above]), OLDEST + 1, self._last, NEVER)
 
     def run_month(self, month: int, people: Population) -> np.ndarray:
         """Run every course for one month and return the rows newly enrolled in any.
@@ -171,12 +210,11 @@ class Programme:
         self._grow(len(people))
         self._lost = self._lost[:0]
         runs = (self._first <= month) & (month <= self._last)
-        runs[self._enrolled["course"]] = runs[self._waiting["course"]] = True
+        runs[self._enrolled[0]] = runs[self._waiting[0]] = True
         if not runs.any():
             return self._lost
         before = len(self.log)
-        self._finish(month, people)
-        self._thin_queues(month, people)
+        self._leave(month, people)
         self._refer(month, people)
         entered = self._enrol(month)
         self._count(month, runs, before)
@@ -199,62 +237,52 @@ class Programme:
                 found.append(QueueMonth(month, places, enrolled, waiting, started=started, **named))
         return found
 
-    def _note(self, event: str, month: int, entries: np.ndarray, status: int | None = None) -> None:
-        if not len(entries):
-            return
-        course, row = entries["course"].astype(np.int64), entries["row"].astype(np.int64)
-        self.log.append((CODE_OF[event], month, course, row))
-        if status is not None:
-            self._status[self._activity[course], row] = status
+    def _note(self, month: int, happened: np.ndarray, entries: np.ndarray) -> None:
+        """Log what ``happened`` (codes of events) to each of ``entries``, and where that leaves the residents."""
+        if len(happened):
+            course, row, _ = entries
+            self.log.append((month, happened, course, row))
+            self._status[self._activity[course], row] = _THEN[happened]
 
     def _draw(self, decision: str, month: int, entries: np.ndarray, occurrence: int = 0) -> np.ndarray:
         """Return each one's draw for ``decision`` about that course."""
-        return self._stream.draw(decision, month, entries["row"], occurrence, self._subjects[entries["course"]])
+        course, row, _ = entries
+        return self._stream.draw(decision, month, row, occurrence, self._subjects[course])
 
     def _status_of(self, entries: np.ndarray) -> np.ndarray:
-        return self._status[self._activity[entries["course"]], entries["row"]]
+        course, row, _ = entries
+        return self._status[self._activity[course], row]
 
     def _in_target_group(self, entries: np.ndarray, month: int, people: Population) -> np.ndarray:
-        course, row = entries["course"], entries["row"]
-        age = month - people.birth[row].astype(np.int64)
-        of_age = (age >= self._youngest[course]) & (age < self._oldest[course])
-        return of_age & self._member[course, people.state[row]] & people.in_area[row]
+        who = Who(people.birth, people.state, people.in_area)
+        return in_target_group(self._stream.engine, entries, month, self._target, who)
 
-    def _finish(self, month: int, people: Population) -> None:
-        all = self._enrolled
-        if not len(all):
+    def _leave(self, month: int, people: Population) -> None:
+        """Let participants finish or leave, and some give up waiting."""
+        all, enrolled = _together(self._enrolled, self._waiting), self._enrolled.shape[1]
+        luck = self._draw("attrition", month, self._enrolled)
+        who = Who(people.birth, people.state, people.in_area)
+        happens = endings(self._stream.engine, all, enrolled, luck, month, self._terms, self._target, who, _ENDS)
+        goes = np.flatnonzero(happens != _STAYS)
+        if not len(goes):
             return
-        course = all["course"]
-        months = (month - all["month"]).astype(np.float64)
-        duration = self._duration[course]
-        completed = months >= duration
-        closed = ~completed & (month > self._last[course])
-        outside = ~(completed | closed | self._in_target_group(all, month, people))
-        dropped = self._draw("attrition", month, all) < self._leave[course]
-        dropped &= ~(completed | closed | outside)
-        for event, who in (
-            ("completed", completed),
-            ("closed", closed),
-            ("left_target_group", outside),
-            ("dropped_out", dropped),
-        ):
-            self._note(event, month, all[who], DONE)
-        ended = completed | closed | outside | dropped
-        if ended.any():
-            self._enrolled = all[~ended]
-            dose = np.minimum(months[ended] / duration[ended], 1.0)
-            self._let_go(all[ended], dose, ~dropped[ended], month, people)
+        happened, gone = happens[goes], _of(all, goes)
+        self._note(month, happened, gone)
+        stays = happens == _STAYS
+        self._enrolled, self._waiting = _of(self._enrolled, stays[:enrolled]), _of(self._waiting, stays[enrolled:])
+        ended = int(np.searchsorted(goes, enrolled))
+        if ended:
+            self._let_go(gone[:, :ended], happened[:ended] != CODE_OF["dropped_out"], month, people)
 
-    def _let_go(
-        self, gone: np.ndarray, dose: np.ndarray, to_the_end: np.ndarray, month: int, people: Population
-    ) -> None:
+    def _let_go(self, gone: np.ndarray, to_the_end: np.ndarray, month: int, people: Population) -> None:
         """Hand over those ``gone`` who did not drop out, and let the effect last for all not lost in the gap."""
-        course, row = gone["course"], gone["row"]
+        course, row, since = gone
+        dose = np.minimum((month - since) / self._terms.duration[course], 1.0)
         kept = month - people.birth[row].astype(np.int64) >= self._gap[course]
         kept[self._bridge(gone, to_the_end, month, people)] = True
         who = {"course": course[kept], "row": row[kept], "month": month, "dose": dose[kept]}
         self._former.append(len(who["row"]), who)
-        self._lost = row[~kept].astype(np.int64)
+        self._lost = row[~kept]
 
     def _bridge(self, gone: np.ndarray, offered: np.ndarray, month: int, people: Population) -> np.ndarray:
         """Promise those ``offered`` a place in next month's queue of a follow-on course; return whom (indices).
@@ -263,59 +291,37 @@ class Programme:
         referred to the activity before. Until they queue, no other channel refers them.
         """
         taken = [np.empty(0, dtype=np.int64)]
-        left = np.flatnonzero(offered & (self._next[self._activity[gone["course"]]] >= 0).any(axis=1))
-        left = left[self._draw("bridge", month, gone[left]) < self._bridge_chance[gone["course"][left]]]
+        course, row, _ = gone
+        left = np.flatnonzero(offered & self._has_next[self._activity[course]])
+        if len(left):
+            left = left[self._draw("bridge", month, _of(gone, left)) < self._bridge_chance[course[left]]]
         for follow_on in self._next.T:
             if not len(left):
                 break
-            to = follow_on[self._activity[gone["course"][left]]]
-            asked = _entries(to, gone["row"][left], month + 1)
+            to = follow_on[self._activity[course[left]]]
+            asked = _entries(to, row[left], month + 1)
             can = (to >= 0) & (self._first[to] <= month + 1) & (month + 1 <= self._last[to])
             can &= (self._status_of(asked) == NEW) & self._in_target_group(asked, month + 1, people)
-            can[self._twice(asked, can)] = False
-            self._status[self._activity[to[can]], asked["row"][can]] = HANDED
-            self._handed = np.concatenate([self._handed, asked[can]])
+            can &= first_of_each(asked[1] * len(self._status) + self._activity[to], can)
+            handed = _of(asked, can)
+            self._status[self._activity[handed[0]], handed[1]] = HANDED
+            self._handed = _together(self._handed, handed)
             taken.append(left[can])
             left = left[~can]
         return np.concatenate(taken)
 
-    def _twice(self, entries: np.ndarray, among: np.ndarray) -> np.ndarray:
-        """Return the indices ``among`` entries whose resident stands before them for the same activity."""
-        at = np.flatnonzero(among)
-        who = entries["row"][at].astype(np.int64) * len(self._status) + self._activity[entries["course"][at]]
-        later = np.ones(len(at), dtype=bool)
-        later[np.unique(who, return_index=True)[1]] = False
-        return at[later]
-
-    def _thin_queues(self, month: int, people: Population) -> None:
-        all = self._waiting
-        if not len(all):
-            return
-        course = all["course"]
-        tired = month - all["month"] > self._patience[course]
-        outside = ~self._in_target_group(all, month, people) | (month > self._last[course])
-        self._note("gave_up", month, all[tired & ~outside], UNSERVED)
-        self._note("left_queue", month, all[outside], UNSERVED)
-        self._waiting = all[~(tired | outside)]
-
     def _refer(self, month: int, people: Population) -> None:
         referred = self._reach_people(month, people)
-        says_yes = self._draw("take-up", month, referred) < self._take_up(referred, people)
+        course, row, _ = referred
+        says_yes = self._draw("take-up", month, referred) < self._take_up[self._traits[row], course]
         handed = self._received(month, people)
-        queued = np.concatenate([handed, referred[says_yes]])
-        queued = queued[np.argsort(self._draw("queue", month, queued), kind="stable")]
-        self._note("referred", month, np.concatenate([handed, referred]))
-        self._note("declined", month, referred[~says_yes], DONE)
-        self._note("queued", month, queued, WAITING)
-        self._waiting = np.concatenate([self._waiting, queued])
-
-    def _take_up(self, entries: np.ndarray, people: Population) -> np.ndarray:
-        """Return each one's chance of saying yes: the odds without any trait times the odds ratios of the traits."""
-        course, row = entries["course"], entries["row"]
-        odds = self._odds[course]
-        for id, has in TRAITS.items():
-            odds *= np.where(has(people, row), self._ratios[id][course], 1.0)
-        return odds / (1 + odds)
+        queued = _together(handed, _of(referred, says_yes))
+        queued = _of(queued, np.argsort(self._draw("queue", month, queued), kind="stable"))
+        declined = _of(referred, ~says_yes)
+        parts = [handed, referred, declined, queued]
+        codes = [CODE_OF[event] for event in ("referred", "referred", "declined", "queued")]
+        self._note(month, np.repeat(codes, [part.shape[1] for part in parts]), np.concatenate(parts, axis=1))
+        self._waiting = _together(self._waiting, queued)
 
     def _reach_people(self, month: int, people: Population) -> np.ndarray:
         """Return who is referred this month: whom the channels reach now and who can be referred.
@@ -325,76 +331,70 @@ class Programme:
         self._reach_newcomers(month, people)
         at = np.flatnonzero(self._reached.month == month)
         now = _entries(self._reached.course[at], self._reached.row[at], month)
-        status = self._status_of(now)
-        can = (status == NEW) & self._in_target_group(now, month, people)
-        for before in self._before.T:
-            other = before[self._activity[now["course"]]]
-            can &= (other < 0) | (self._status[other, now["row"]] != ENROLLED)
-        twice = self._twice(now, can)
-        can[twice] = False
         self._reached.month[at] = NEVER
-        again = ~can & (status <= HANDED)
-        again[twice] = False
-        self._reached.month[at[again]] = self._next_reached(month, now[again], month + 1, people)
-        return now[can]
+        who = Who(people.birth, people.state, people.in_area)
+        can, again = referable(
+            self._stream.engine, now, month, self._status, self._activity, self._before, self._target, who, _STANDS
+        )
+        left = _of(now, again)
+        left[2] += 1
+        self._reached.month[at[again]] = self._next_reached(month, left, people)
+        return _of(now, can)
 
     def _reach_newcomers(self, month: int, people: Population) -> None:
         """Find when residents not looked up before are reached; none are looked up before the first course begins."""
+        new = slice(self._known, len(people))
+        for bit, has in enumerate(TRAITS.values()):
+            self._traits[new] |= has(people, new).astype(np.uint8) << np.uint8(bit)
         begin = np.maximum(self._first, month)
         old, young = (begin - self._oldest)[:, None], (self._last - self._youngest)[:, None]
         for low in range(self._known, len(people), _BLOCK):
             birth = people.birth[low : low + _BLOCK].astype(np.int64)
             course, row = np.nonzero((birth > old) & (birth <= young) & (begin <= self._last)[:, None])
-            new = _entries(course, low + row, begin[course])
-            when = self._next_reached(month, new, begin[course], people, first=True)
+            asked = _entries(course, low + row, begin[course])
+            when = self._next_reached(month, asked, people, first=True)
             some = when < NEVER
-            who = {"course": new["course"][some], "row": new["row"][some], "month": when[some]}
+            who = {"course": course[some], "row": asked[1, some], "month": when[some]}
             self._reached.append(len(who["row"]), who)
         self._known = len(people)
 
-    def _next_reached(
-        self, month: int, entries: np.ndarray, begin: np.ndarray | int, people: Population, first: bool = False
-    ) -> np.ndarray:
-        """Return the first month from ``begin`` on in which the channels reach each of ``entries``, looked up now.
+    def _next_reached(self, month: int, entries: np.ndarray, people: Population, first: bool = False) -> np.ndarray:
+        """Return the first month from that of each entry on in which the channels reach the resident, looked up now.
 
         A month's chance is 1 - exp(-hazard of that age), each month by itself: so the hazards up to the month reached
         pass a waiting time that is exponential with mean 1, of which one draw is enough for all the months.
         """
-        age = np.clip(begin - people.birth[entries["row"]].astype(np.int64), 0, OLDEST)
-        line = entries["course"] * np.int64(OLDEST + 1)
         wait = -np.log1p(-self._draw("reached", month, entries, 0 if first else 1))
-        passed = np.searchsorted(self._reach, self._reach[line + age] + wait) - 1 - line
-        reached = begin + np.maximum(passed - age, 0)
-        return np.where(reached > self._last[entries["course"]], NEVER, reached).astype(np.int16)
+        return reached_in(self._stream.engine, entries, wait, self._reach, people.birth)
 
     def _received(self, month: int, people: Population) -> np.ndarray:
         """Return those handed over last month who can still join; the others may be referred another time."""
-        due = self._handed["month"] == month
-        handed = self._handed[due]
-        if len(handed):
-            self._handed = self._handed[~due]
+        if not self._handed.shape[1]:
+            return _NONE
+        due = self._handed[2] == month
+        handed = _of(self._handed, due)
+        if handed.shape[1]:
+            self._handed = _of(self._handed, ~due)
             can = self._in_target_group(handed, month, people)
-            self._status[self._activity[handed["course"][~can]], handed["row"][~can]] = NEW
-            handed = handed[can]
+            course, row, _ = _of(handed, ~can)
+            self._status[self._activity[course], row] = NEW
+            handed = _of(handed, can)
         return handed
 
     def _enrol(self, month: int) -> np.ndarray:
         """Fill the free places of each course and replicate from the head of its queue."""
         waiting = self._waiting
-        group = self._groups(waiting["course"], waiting["row"])
-        taken = np.bincount(self._groups(self._enrolled["course"], self._enrolled["row"]), minlength=self._n_groups)
+        group = self._groups(*waiting[:2])
+        taken = np.bincount(self._groups(*self._enrolled[:2]), minlength=self._n_groups)
         open = np.where(month <= self._last, self._places, 0)
         free = np.repeat(open, len(self._stream.replicates)) - taken
-        by_group = np.argsort(group, kind="stable")
-        starts = np.searchsorted(group[by_group], np.arange(self._n_groups))
-        rank = np.empty(len(group), dtype=np.int64)
-        rank[by_group] = np.arange(len(group)) - starts[group[by_group]]
-        placed = rank < free[group]
-        entered = _entries(waiting["course"][placed], waiting["row"][placed], month)
-        self._note("enrolled", month, entered, ENROLLED)
-        self._waiting = waiting[~placed]
-        self._enrolled = np.concatenate([self._enrolled, entered])
-        return entered["row"].astype(np.int64)
+        placed = admitted(self._stream.engine, group, free)
+        entered = _of(waiting, placed)
+        entered[2] = month
+        self._note(month, np.full(entered.shape[1], CODE_OF["enrolled"]), entered)
+        self._waiting = _of(waiting, ~placed)
+        self._enrolled = _together(self._enrolled, entered)
+        return entered[1]
 
     @property
     def _n_groups(self) -> int:
@@ -402,65 +402,62 @@ class Programme:
 
     def _groups(self, course: np.ndarray, row: np.ndarray) -> np.ndarray:
         """Return a number for each course and replicate."""
-        return course.astype(np.int64) * len(self._stream.replicates) + self._stream.block[row]
+        replicates = len(self._stream.replicates)
+        return course if replicates == 1 else course * replicates + self._stream.block[row]
 
     def _count(self, month: int, runs: np.ndarray, before: int) -> None:
         shape = (len(self.courses), len(self._stream.replicates))
-        flows = np.zeros((len(EVENTS), *shape), dtype=np.int64)
-        for code, _, course, row in self.log[before:]:
-            flows[code] += np.bincount(self._groups(course, row), minlength=self._n_groups).reshape(shape)
+        cells = [np.empty(0, dtype=np.int64)]
+        for _, happened, course, row in self.log[before:]:
+            cells.append(happened * self._n_groups + self._groups(course, row))
+        flows = np.bincount(np.concatenate(cells), minlength=len(EVENTS) * self._n_groups).reshape(len(EVENTS), *shape)
         stocks = [
-            np.bincount(self._groups(pool["course"], pool["row"]), minlength=self._n_groups).reshape(shape)
+            np.bincount(self._groups(*pool[:2]), minlength=self._n_groups).reshape(shape)
             for pool in (self._enrolled, self._waiting)
         ]
         self._counted.append((month, runs, np.stack(stocks), flows))
 
+    def _effects_until(self, month: int) -> Effects:
+        """Return the effects with their fading up to ``month`` months after an end."""
+        if month >= self._effects.fading.shape[1]:
+            half_lives = np.arange(2 * month + 12) / self._half_life[:, None]
+            fading = np.where(half_lives > FADED, 0.0, 0.5**half_lives)
+            self._effects = self._effects._replace(fading=fading)
+        return self._effects
+
     def shifted(self, month: int) -> tuple[np.ndarray, Shifts]:
         """Return, one entry a course and resident, the course and by how much it shifts whose hazards in ``month``."""
-        if month >= self._fading.shape[1]:
-            half_lives = np.arange(2 * month + 12) / self._half_life[:, None]
-            self._fading = np.where(half_lives > FADED, 0.0, 0.5**half_lives)
-        now, past = self._enrolled["course"], self._former.course
-        left = self._former.dose * self._fading[past, month - self._former.month]
+        effects, former = self._effects_until(month), self._former
+        left = former.dose * effects.fading[former.course, month - former.month]
         lasting = np.flatnonzero(left)
-        past, left = past[lasting], left[lasting]
-        start, end = (
-            np.concatenate([self._effect[way, "during"][now], left * self._effect[way, "after"][past]])
-            for way in ("start", "end")
-        )
-        rows = np.concatenate([self._enrolled["row"], self._former.row[lasting]])
-        return np.concatenate([now, past]), Shifts(rows, start, end)
+        (now, row, _), past = self._enrolled, former.course[lasting]
+        given = np.concatenate([effects.during[:, now], left[lasting] * effects.after[:, past]], axis=1)
+        return np.concatenate([now, past]), Shifts(np.concatenate([row, former.row[lasting]]), *given)
 
     def shifts(self, month: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return by how much the log hazards of starting and of ending a side job are shifted, by ``rows``.
 
         Courses that share one published estimate (a pool) count once, the strongest; others add up.
         """
-        courses, shifted = self.shifted(month)
-        self._place[rows] = np.arange(len(rows))
-        at = self._place[shifted.rows]
-        self._place[rows] = -1
-        alone = np.bincount(at[at >= 0], minlength=len(rows) + 1)[at] == 1
-        alone &= at >= 0
-        several = np.flatnonzero(~alone & (at >= 0))
-        pool = at[several] * np.int64(len(self._pool)) + self._pool[courses[several]]
-        alone = np.flatnonzero(alone)
-        found = []
-        for given in (shifted.start, shifted.end):
-            sum = np.zeros(len(rows))
-            sum[at[alone]] = given[alone]
-            order = np.lexsort((-np.abs(given[several]), pool))
-            strongest = several[order[np.unique(pool[order], return_index=True)[1]]]
-            found.append(sum + np.bincount(at[strongest], weights=given[strongest], minlength=len(rows)))
-        return found[0], found[1]
+        former = Former(*(getattr(self._former, name) for name in Former._fields))
+        *sums, (at, courses, start, end) = shifts_by_resident(
+            self._stream.engine, month, rows, self._enrolled, former, self._effects_until(month), self._place
+        )
+        pool = at * len(self._pool) + self._pool[courses]
+        for sum, given in zip(sums, (start, end), strict=True):
+            order = np.lexsort((-np.abs(given), pool))
+            strongest = order[np.unique(pool[order], return_index=True)[1]]
+            sum += np.bincount(at[strongest], weights=given[strongest], minlength=len(rows))
+        return sums[0], sums[1]
 
     def paid_hours(self) -> tuple[np.ndarray, np.ndarray]:
         """Return whom projects pay this month, each row once, and each one's hours a week (float32)."""
-        hours = self._paid[self._enrolled["course"]]
+        course, row, _ = self._enrolled
+        hours = self._paid[course]
         paid = np.flatnonzero(hours)
         if not len(paid):
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
-        found, place = np.unique(self._enrolled["row"][paid].astype(np.int64), return_inverse=True)
+        found, place = np.unique(row[paid], return_inverse=True)
         return found, np.bincount(place, weights=hours[paid], minlength=len(found)).astype(np.float32)
 
     def unserved_by(self, code: int) -> np.ndarray:
@@ -470,7 +467,7 @@ class Programme:
     @property
     def nbytes(self) -> int:
         """Bytes held for each resident of the area, whatever happens."""
-        return self._status.nbytes + self._place.nbytes
+        return self._status.nbytes + self._place.nbytes + self._traits.nbytes
 
     def unserved(self, rows: int) -> np.ndarray:
         """Return which of ``rows`` residents have queued for some activity and got no place in it so far."""
@@ -485,6 +482,7 @@ class Programme:
             more = np.full((len(self._status), rows - room + room // 8), NEW, dtype=np.uint8)
             self._status = np.concatenate([self._status, more], axis=1)
             self._place = np.full(self._status.shape[1], -1, dtype=np.int32)
+            self._traits = np.concatenate([self._traits, np.zeros(len(self._place) - room, dtype=np.uint8)])
 
 
 def _table(lists: Sequence[Sequence[int]]) -> np.ndarray:

@@ -340,3 +340,220 @@ def move_in(  # type: ignore[no-untyped-def]
             n += 1
             member += 1
     return n
+
+
+@compiled
+def draw_bits(keys, rows, moment, subjects, multiplier_1, multiplier_2):  # type: ignore[no-untyped-def]
+    """Return 64 random bits a row: ``Stream.bits``."""
+    s30 = numba.uint64(30)
+    s27 = numba.uint64(27)
+    s31 = numba.uint64(31)
+    found = np.empty(rows.shape[0], dtype=np.uint64)
+    about = subjects.shape[0] > 0
+    for i in range(rows.shape[0]):
+        x = keys[rows[i]] ^ moment
+        x = (x ^ (x >> s30)) * multiplier_1
+        x = (x ^ (x >> s27)) * multiplier_2
+        x = x ^ (x >> s31)
+        if about:
+            x = x ^ subjects[i]
+            x = (x ^ (x >> s30)) * multiplier_1
+            x = (x ^ (x >> s27)) * multiplier_2
+            x = x ^ (x >> s31)
+        found[i] = x
+    return found
+
+
+@compiled
+def in_target_group(entries, month, youngest, oldest, member, birth, state, in_area):  # type: ignore[no-untyped-def]
+    """Return whether each entry's resident belongs to its course's target group: ``entries.in_target_group``."""
+    found = np.empty(entries.shape[1], dtype=np.bool_)
+    for i in range(entries.shape[1]):
+        course = entries[0, i]
+        row = entries[1, i]
+        age = month - numba.int64(birth[row])
+        of_age = age >= youngest[course] and age < oldest[course]
+        found[i] = of_age and member[course, state[row]] and in_area[row]
+    return found
+
+
+@compiled
+def reached_in(entries, wait, line, ages, last, never, birth):  # type: ignore[no-untyped-def]
+    """Return when channels reach each entry's resident: ``entries.reached_in``."""
+    found = np.empty(entries.shape[1], dtype=np.int16)
+    for i in range(entries.shape[1]):
+        course = entries[0, i]
+        begin = entries[2, i]
+        age = min(max(begin - numba.int64(birth[entries[1, i]]), 0), ages - 1)
+        first = course * ages
+        passed = np.searchsorted(line, line[first + age] + wait[i]) - 1 - first
+        reached = begin + max(passed - age, 0)
+        found[i] = never if reached > last[course] else reached
+    return found
+
+
+@compiled
+def shifts_by_resident(  # type: ignore[no-untyped-def]
+    month, rows, enrolled, past_course, past_row, past_month, dose, during, after, fading, place
+):
+    """Return by how much courses shift the hazards of residents: ``entries.shifts_by_resident``."""
+    now = enrolled.shape[1]
+    total = now + dose.shape[0]
+    entries = np.zeros(rows.shape[0], dtype=np.int64)
+    start = np.zeros(rows.shape[0])
+    end = np.zeros(rows.shape[0])
+    left = np.empty(dose.shape[0])
+    for k in range(rows.shape[0]):
+        place[rows[k]] = k
+    for i in range(now):
+        k = place[enrolled[1, i]]
+        if k >= 0:
+            entries[k] += 1
+            start[k] = during[0, enrolled[0, i]]
+            end[k] = during[1, enrolled[0, i]]
+    for i in range(dose.shape[0]):
+        course = past_course[i]
+        left[i] = dose[i] * fading[course, month - past_month[i]]
+        k = place[past_row[i]]
+        if k >= 0 and left[i] != 0.0:
+            entries[k] += 1
+            start[k] = left[i] * after[0, course]
+            end[k] = left[i] * after[1, course]
+    many = 0
+    for k in range(rows.shape[0]):
+        if entries[k] > 1:
+            many += entries[k]
+            start[k] = 0.0
+            end[k] = 0.0
+    at = np.empty(many, dtype=np.int64)
+    of = np.empty(many, dtype=np.int64)
+    starts = np.empty(many)
+    ends = np.empty(many)
+    n = 0
+    for i in range(total):
+        row = enrolled[1, i] if i < now else numba.int64(past_row[i - now])
+        k = place[row]
+        if k >= 0 and entries[k] > 1 and (i < now or left[i - now] != 0.0):
+            at[n] = k
+            if i < now:
+                of[n] = enrolled[0, i]
+                starts[n] = during[0, of[n]]
+                ends[n] = during[1, of[n]]
+            else:
+                of[n] = past_course[i - now]
+                starts[n] = left[i - now] * after[0, of[n]]
+                ends[n] = left[i - now] * after[1, of[n]]
+            n += 1
+    for k in range(rows.shape[0]):
+        place[rows[k]] = -1
+    return start, end, at, of, starts, ends
+
+
+@compiled
+def endings(  # type: ignore[no-untyped-def]
+    entries,
+    enrolled,
+    luck,
+    month,
+    duration,
+    leave,
+    patience,
+    last,
+    youngest,
+    oldest,
+    member,
+    birth,
+    state,
+    in_area,
+    completed,
+    closed,
+    left_target_group,
+    dropped_out,
+    left_queue,
+    gave_up,
+    stays,
+):
+    """Return how each entry ends: ``entries.endings``."""
+    found = np.empty(entries.shape[1], dtype=np.int64)
+    for i in range(entries.shape[1]):
+        course = entries[0, i]
+        row = entries[1, i]
+        months = month - entries[2, i]
+        over = month > last[course]
+        age = month - numba.int64(birth[row])
+        of_age = age >= youngest[course] and age < oldest[course]
+        inside = of_age and member[course, state[row]] and in_area[row]
+        found[i] = stays
+        if i >= enrolled:
+            if over or not inside:
+                found[i] = left_queue
+            elif months > patience[course]:
+                found[i] = gave_up
+        elif months >= duration[course]:
+            found[i] = completed
+        elif over:
+            found[i] = closed
+        elif not inside:
+            found[i] = left_target_group
+        elif luck[i] < leave[course]:
+            found[i] = dropped_out
+    return found
+
+
+@compiled
+def referable(  # type: ignore[no-untyped-def]
+    entries,
+    month,
+    status,
+    activity,
+    before,
+    youngest,
+    oldest,
+    member,
+    birth,
+    state,
+    in_area,
+    new,
+    handed,
+    enrolled,
+):
+    """Return who can be referred and who may be another time: ``entries.referable``."""
+    taken = numba.int64(255)
+    can = np.empty(entries.shape[1], dtype=np.int64)
+    again = np.empty(entries.shape[1], dtype=np.int64)
+    n_can = 0
+    n_again = 0
+    for i in range(entries.shape[1]):
+        course = entries[0, i]
+        row = entries[1, i]
+        kind = activity[course]
+        stand = numba.int64(status[kind, row])
+        age = month - numba.int64(birth[row])
+        of_age = age >= youngest[course] and age < oldest[course]
+        free = stand in (new, taken) and of_age and member[course, state[row]] and in_area[row]
+        for k in range(before.shape[1]):
+            other = before[kind, k]
+            if other >= 0 and status[other, row] == enrolled:
+                free = False
+        if free and stand == new:
+            # Marked until the end, so that a later entry finds the resident taken.
+            status[kind, row] = taken
+            can[n_can] = i
+            n_can += 1
+        elif not free and stand in (new, taken, handed):
+            again[n_again] = i
+            n_again += 1
+    for i in can[:n_can]:
+        status[activity[entries[0, i]], entries[1, i]] = new
+    return can[:n_can], again[:n_again]
+
+
+@compiled
+def admitted(group, free):  # type: ignore[no-untyped-def]
+    """Return who gets a place: ``entries.admitted``."""
+    left = free.copy()
+    found = np.empty(group.shape[0], dtype=np.bool_)
+    for i in range(group.shape[0]):
+        found[i] = left[group[i]] > 0
+        left[group[i]] -= found[i]
+    return found

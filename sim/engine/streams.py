@@ -19,6 +19,7 @@ from .growing import Growing
 _MASK = (1 << 64) - 1
 MULTIPLIERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 """The two multipliers of the mixer; the compiled kernels get them as arguments."""
+_NOTHING = np.empty(0, dtype=np.uint64)
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 """What ids are multiplied by before they are mixed."""
 
@@ -82,9 +83,12 @@ class Stream(Growing):
     lucks: np.ndarray
     """What sets the replicates of the stack apart: one 64-bit number each."""
 
-    def __init__(self, seed: int, replicates: range, residents: np.ndarray | int, first_id: int = 0) -> None:
+    def __init__(
+        self, seed: int, replicates: range, residents: np.ndarray | int, first_id: int = 0, engine: str = "numpy"
+    ) -> None:
         """Give rows to ``residents``: so many from ``first_id`` on, or the numbers to add to it."""
         super().__init__({"ids": np.int64, "block": np.int32, "keys": np.uint64})
+        self.engine = engine
         self.seed = seed
         self.replicates = replicates
         numbers = np.arange(residents) if isinstance(residents, int) else residents
@@ -111,8 +115,15 @@ class Stream(Growing):
         self, decision: str, month: int, rows: np.ndarray, occurrence: int = 0, subject: np.ndarray | None = None
     ) -> np.ndarray:
         """Return 64 random bits a row; ``subject`` (subject keys, one a row) tells what each decides about."""
+        moment = moment_key(decision, month, occurrence)
+        if self.engine == "numba":
+            from .kernels import draw_bits
+
+            subjects = _NOTHING if subject is None else subject
+            bits: np.ndarray = draw_bits(self.keys, rows, moment, subjects, *MULTIPLIERS)
+            return bits
         keys = self.keys.take(rows)
-        keys ^= moment_key(decision, month, occurrence)
+        keys ^= moment
         mix(keys)
         if subject is not None:
             keys ^= subject

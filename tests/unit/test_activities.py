@@ -9,7 +9,7 @@ import pytest
 from sim import AreaModel, Scenario
 from sim.activities import catalogue
 from sim.activities.base import PARENT_TRANSFER, SELECTION_AGE, TRAITS
-from sim.activities.programme import Course, Programme, _entries
+from sim.activities.programme import Course, Programme
 from sim.engine.streams import Stream
 from sim.sources import rows
 from sim.states import CODE, ORIGINS, SEXES
@@ -402,13 +402,11 @@ def test_without_ratios_everybody_is_reached_alike(pocket: Scenario) -> None:
     even = {id: 1.0 for id in catalogue()["pocket_money_job"].parameters if id.startswith("selection_")}
     model = AreaModel(pocket.with_activity("pocket_money_job", **even))
     (course,) = model.courses
-    hazards = np.diff(model._programme._reach)
+    hazards = np.diff(model._programme._reach.line)
     values = course.plan.values
     assert hazards[hazards > 0] == pytest.approx(values["reach_school"] + values["reach_word_of_mouth"])
     assert (hazards > 0).sum() == (17 + 1 - 10) * 12
-    everybody = np.arange(len(model.population))
-    asked = _entries(np.zeros(len(everybody), dtype=np.int16), everybody, 0)
-    assert model._programme._take_up(asked, model.population) == pytest.approx(values["take_up"])
+    assert model._programme._take_up == pytest.approx(np.full((16, 1), values["take_up"]))
 
 
 # --- people who come and go
