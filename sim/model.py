@@ -27,16 +27,16 @@ from .recipe import Persons, recipe
 from .scenario import RECIPE_MONTH, Scenario, month_number, month_text, with_drawn
 from .states import CODE, EDUCATIONS, ORIGINS, PHASES, SEXES, STATE_KEYS, STATES, UPPER_SECONDARY_AGE
 from .transitions import (
+    AFFECTED,
     FRAILTIES,
     KEEPS_CLOCK,
     PHASE_ENTERED,
     PHASE_STATE,
     SIDE_AGES,
-    SIDE_CLASS,
+    SIDE_JOB_HELD,
     SIDE_KIND,
     SMALL_JOB_HELD,
     Tables,
-    side_row,
 )
 
 _LOWER = np.isin(EDUCATIONS, ("basic", "unknown"))
@@ -239,8 +239,7 @@ class AreaModel(mesa.Model):
         self._new_year()
         self._run_activities()
         events = self._pass(self._risks())
-        shifted, gained = self._side_jobs_of_affected()
-        side = np.sort(np.concatenate([events.side, shifted]))
+        side, gained = self._side_jobs(events.side)
         self._change_side_jobs(side)
         self.population.side_gained[gained] = True
         before = self._move(events.moved, events.moved_to)
@@ -266,9 +265,12 @@ class AreaModel(mesa.Model):
         people = self.population
         entered = self._programme.run_month(self.month, people)
         people.affected[entered] = True
-        people.side_row[entered[SIDE_KIND[people.state[entered]] == 1]] = 0
+        side = people.side_row[entered]
+        people.side_row[entered] = np.where((side > 0) & (side <= SIDE_JOB_HELD), side + np.uint8(AFFECTED), side)
         lost = self._programme.lost()
-        self._end_side_jobs(lost[people.side_gained[lost]])
+        lost = lost[people.side_gained[lost]]
+        self._end_side_jobs(lost)
+        people.renew(lost, self.month)
 
     def _risks(self) -> Risks:
         people, tables = self.population, self._tables
@@ -288,25 +290,27 @@ class AreaModel(mesa.Model):
             self.month,
         )
 
-    def _side_jobs_of_affected(self) -> tuple[np.ndarray, np.ndarray]:
+    def _side_jobs(self, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Draw the side jobs of residents whose hazards activities shift: the same draws, other limits.
 
-        Return whose job starts or ends, and whose starts only because of the shift.
+        ``found`` holds all of these, and whose side jobs start or end among the others. Return whose start or end
+        among all, and whose start only because of the shift.
         """
         people = self.population
-        rows = np.flatnonzero(people.affected) if self.courses else np.empty(0, dtype=np.int64)
-        rows = rows[SIDE_KIND[people.state[rows]] == 1]
+        affected = people.side_row[found] >= AFFECTED
+        rows = found[affected]
         if not len(rows):
-            return rows, rows
+            return found, rows
         start, end = self._programme.shifts(self.month, rows)
-        has_job = people.side_hours[rows] > 0
-        age = np.minimum(self.month - people.birth[rows].astype(np.int64), 1200)
-        base = side_row(SIDE_CLASS[age], has_job, people.frailty[rows])
-        hazard = self._tables.side_hazard[base] * np.exp(np.where(has_job, end, start))
+        base = people.side_row[rows] - np.uint8(AFFECTED)
+        held = base == SIDE_JOB_HELD
+        hazard = self._tables.side_hazard[base] * np.exp(np.where(held, end, start))
         bits = self.stream.bits("side job", self.month, rows) >> np.uint64(32)
         changed = bits < hazard_threshold(hazard)
-        gained = changed & ~has_job & (bits >= self._tables.side_threshold[base])
-        return rows[changed], rows[gained]
+        gained = changed & ~held & (bits >= self._tables.side_threshold[base])
+        starts_or_ends = ~affected
+        starts_or_ends[affected] = changed
+        return found[starts_or_ends], rows[gained]
 
     def _change_side_jobs(self, rows: np.ndarray) -> None:
         people = self.population

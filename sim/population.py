@@ -18,6 +18,7 @@ from .recipe import DECISIONS, INSURED, STATE, Persons, Recipe
 from .states import AGE_CLASSES, CODE, ORIGINS, PHASE_CODE, PHASES, SEXES, STATES
 from .transitions import (
     ACTIVATED,
+    AFFECTED,
     AGE_CLASS,
     CELLS,
     COUNTS_AS,
@@ -420,7 +421,8 @@ def _side_table() -> np.ndarray:
     """Return the side row by state, side-job age class + 1, whether a job is held, propensity and whether affected."""
     state, age, held, frailty, affected = np.ogrid[: len(STATES), : len(SIDE_AGES) + 1, :2, :FRAILTIES, :2]
     kind = SIDE_KIND[state]
-    leisure = np.where(affected == 1, 0, side_row(age - 1, held == 1, frailty))
+    leisure = side_row(age - 1, held == 1, frailty)
+    leisure = np.where((affected == 1) & (leisure > 0), leisure + AFFECTED, leisure)
     return np.where(kind == 1, leisure, np.where(kind == 2, small_job_row(held == 1), 0)).astype(np.uint8)
 
 

@@ -313,17 +313,22 @@ class Tables:
 
     @cached_property
     def side_threshold(self) -> np.ndarray:
-        """32-bit limits of a side job starting or ending, by side row."""
-        return hazard_threshold(self.side_hazard)
+        """32-bit limits of a side job starting or ending, by side row; from ``AFFECTED`` on everybody is found."""
+        found = np.full(2 * AFFECTED, 1 << 32, dtype=np.uint64)
+        found[: len(self.side_hazard)] = hazard_threshold(self.side_hazard)
+        return found
 
 
 _MADE: dict[tuple[str, int], Tables] = {}
 
 FRAILTIES = 2
 """Classes of a pupil's own propensity to take a side job: 0 low, 1 high, half of all in each."""
-_END = 1 + FRAILTIES * len(SIDE_AGES)
-SMALL_JOB_HELD = _END + 2
+SIDE_JOB_HELD = 1 + FRAILTIES * len(SIDE_AGES)
+"""Side row of a pupil or student with a leisure job."""
+SMALL_JOB_HELD = SIDE_JOB_HELD + 2
 """Side row of somebody with a small job: 0 none, starts by propensity and age, the end, then small jobs' start, end."""
+AFFECTED = 128
+"""What is added to the side row of pupils and students whose hazards activities shift: they draw apart."""
 
 
 def side_job_hazards(parameters: ParameterSet) -> np.ndarray:
@@ -345,7 +350,7 @@ def side_job_hazards(parameters: ParameterSet) -> np.ndarray:
 def side_row(age_class: np.ndarray, has_job: np.ndarray, frailty: np.ndarray | int) -> np.ndarray:
     """Return the side row of pupils and students by side-job age class (-1: none), job held and propensity class."""
     start = 1 + age_class + len(SIDE_AGES) * np.asarray(frailty, dtype=np.int16)
-    return np.where(age_class < 0, 0, np.where(has_job, _END, start)).astype(np.uint8)
+    return np.where(age_class < 0, 0, np.where(has_job, SIDE_JOB_HELD, start)).astype(np.uint8)
 
 
 def small_job_row(has_job: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from ..engine.entries import (
     Effects,
     Ends,
     Former,
+    Queues,
     Reach,
     Stands,
     Target,
@@ -22,11 +23,12 @@ from ..engine.entries import (
     Who,
     admitted,
     endings,
-    first_of_each,
+    handed_to,
     in_target_group,
     reached_in,
     referable,
     shifts_by_resident,
+    within_ages,
 )
 from ..engine.growing import Growing
 from ..engine.streams import Stream, subject_key
@@ -148,16 +150,16 @@ class Programme:
         activities = sorted({plan.activity for plan in plans})
         self._activity = np.array([activities.index(plan.activity) for plan in plans], dtype=np.int64)
         self._status = np.full((len(activities), rows), NEW, dtype=np.uint8)
-        self._read(plans)
+        pools = [types[plan.activity].pool or plan.id for plan in plans]
+        self._read(plans, np.array([pools.index(pool) for pool in pools], dtype=np.int64))
         members = [types[plan.activity].eligibility.state_codes for plan in plans]
         member = np.array([np.isin(np.arange(256), codes) for codes in members]).reshape(len(plans), 256)
         self._target = Target(self._youngest, self._oldest, member)
-        pools = [types[plan.activity].pool or plan.id for plan in plans]
-        self._pool = np.array([pools.index(pool) for pool in pools], dtype=np.int64)
         follow_on = [types[activity].follow_on for activity in activities]
-        self._next = _table([[c for c, p in enumerate(plans) if p.activity == to] for to in follow_on])
-        self._before = _table([[a for a, to in enumerate(follow_on) if to == activity] for activity in activities])
-        self._has_next: np.ndarray = np.any(self._next >= 0, axis=1)
+        follows = _table([[c for c, p in enumerate(plans) if p.activity == to] for to in follow_on])
+        before = _table([[a for a, to in enumerate(follow_on) if to == activity] for activity in activities])
+        self._queues = Queues(self._activity, self._first, self._last, before, follows)
+        self._has_next: np.ndarray = np.any(follows >= 0, axis=1)
         self._known = 0
         self._handed = self._waiting = self._enrolled = _NONE
         self._reached = _Reached(_COLUMNS)
@@ -168,8 +170,8 @@ class Programme:
         self._place = np.full(rows, -1, dtype=np.int32)
         """Where ``shifts`` has a resident in its answer; -1 for all others and in between."""
 
-    def _read(self, plans: Sequence[ActivityPlan]) -> None:
-        """Read the numbers of all courses, one array a number."""
+    def _read(self, plans: Sequence[ActivityPlan], pool: np.ndarray) -> None:
+        """Read the numbers of all courses, one array a number; ``pool`` as in :class:`Effects`."""
 
         def of(id: str, otherwise: float = 0.0) -> np.ndarray:
             return np.array([plan.values.get(id, otherwise) for plan in plans], dtype=np.float64)
@@ -192,7 +194,7 @@ class Programme:
         during, after = (
             np.stack([of(f"effect_{way}_{when}") for way in ("start", "end")]) for when in ("during", "after")
         )
-        self._effects = Effects(during, after, np.empty((len(plans), 0)))
+        self._effects = Effects(pool, during, after, np.empty((len(plans), 0)))
         self._half_life = np.maximum(of("half_life_months"), 1e-9)
         ages = zip(self._youngest.tolist(), self._oldest.tolist(), strict=True)
         reach = [cumulated_reach(plan.values, limits) for plan, limits in zip(plans, ages, strict=True)]
@@ -290,25 +292,19 @@ class Programme:
         It is the first course that takes them: it takes people then, they are of its target group and have not been
         referred to the activity before. Until they queue, no other channel refers them.
         """
-        taken = [np.empty(0, dtype=np.int64)]
-        course, row, _ = gone
-        left = np.flatnonzero(offered & self._has_next[self._activity[course]])
-        if len(left):
-            left = left[self._draw("bridge", month, _of(gone, left)) < self._bridge_chance[course[left]]]
-        for follow_on in self._next.T:
-            if not len(left):
-                break
-            to = follow_on[self._activity[course[left]]]
-            asked = _entries(to, row[left], month + 1)
-            can = (to >= 0) & (self._first[to] <= month + 1) & (month + 1 <= self._last[to])
-            can &= (self._status_of(asked) == NEW) & self._in_target_group(asked, month + 1, people)
-            can &= first_of_each(asked[1] * len(self._status) + self._activity[to], can)
-            handed = _of(asked, can)
-            self._status[self._activity[handed[0]], handed[1]] = HANDED
-            self._handed = _together(self._handed, handed)
-            taken.append(left[can])
-            left = left[~can]
-        return np.concatenate(taken)
+        course = gone[0]
+        asked = np.flatnonzero(offered & self._has_next[self._activity[course]])
+        if not len(asked):
+            return asked
+        asked = asked[self._draw("bridge", month, _of(gone, asked)) < self._bridge_chance[course[asked]]]
+        who = Who(people.birth, people.state, people.in_area)
+        leaving = _of(gone, asked)
+        to = handed_to(self._stream.engine, leaving, month + 1, self._queues, self._status, self._target, who, _STANDS)
+        taken = np.flatnonzero(to >= 0)
+        handed = _entries(to[taken], leaving[1, taken], month + 1)
+        self._status[self._activity[handed[0]], handed[1]] = HANDED
+        self._handed = _together(self._handed, handed)
+        return asked[taken]
 
     def _refer(self, month: int, people: Population) -> None:
         referred = self._reach_people(month, people)
@@ -333,9 +329,7 @@ class Programme:
         now = _entries(self._reached.course[at], self._reached.row[at], month)
         self._reached.month[at] = NEVER
         who = Who(people.birth, people.state, people.in_area)
-        can, again = referable(
-            self._stream.engine, now, month, self._status, self._activity, self._before, self._target, who, _STANDS
-        )
+        can, again = referable(self._stream.engine, now, month, self._queues, self._status, self._target, who, _STANDS)
         left = _of(now, again)
         left[2] += 1
         self._reached.month[at[again]] = self._next_reached(month, left, people)
@@ -347,15 +341,13 @@ class Programme:
         for bit, has in enumerate(TRAITS.values()):
             self._traits[new] |= has(people, new).astype(np.uint8) << np.uint8(bit)
         begin = np.maximum(self._first, month)
-        old, young = (begin - self._oldest)[:, None], (self._last - self._youngest)[:, None]
         for low in range(self._known, len(people), _BLOCK):
-            birth = people.birth[low : low + _BLOCK].astype(np.int64)
-            course, row = np.nonzero((birth > old) & (birth <= young) & (begin <= self._last)[:, None])
-            asked = _entries(course, low + row, begin[course])
+            asked = within_ages(self._stream.engine, people.birth[low : low + _BLOCK], begin, self._last, self._target)
+            asked[1] += low
             when = self._next_reached(month, asked, people, first=True)
-            some = when < NEVER
-            who = {"course": course[some], "row": asked[1, some], "month": when[some]}
-            self._reached.append(len(who["row"]), who)
+            course, row, _ = asked
+            some = np.flatnonzero(when < NEVER)
+            self._reached.append(len(some), {"course": course[some], "row": row[some], "month": when[some]})
         self._known = len(people)
 
     def _next_reached(self, month: int, entries: np.ndarray, people: Population, first: bool = False) -> np.ndarray:
@@ -434,21 +426,12 @@ class Programme:
         given = np.concatenate([effects.during[:, now], left[lasting] * effects.after[:, past]], axis=1)
         return np.concatenate([now, past]), Shifts(np.concatenate([row, former.row[lasting]]), *given)
 
-    def shifts(self, month: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return by how much the log hazards of starting and of ending a side job are shifted, by ``rows``.
-
-        Courses that share one published estimate (a pool) count once, the strongest; others add up.
-        """
+    def shifts(self, month: int, rows: np.ndarray) -> np.ndarray:
+        """Return by how much the log hazards of starting and of ending a side job are shifted, shape (2, ``rows``)."""
         former = Former(*(getattr(self._former, name) for name in Former._fields))
-        *sums, (at, courses, start, end) = shifts_by_resident(
+        return shifts_by_resident(
             self._stream.engine, month, rows, self._enrolled, former, self._effects_until(month), self._place
         )
-        pool = at * len(self._pool) + self._pool[courses]
-        for sum, given in zip(sums, (start, end), strict=True):
-            order = np.lexsort((-np.abs(given), pool))
-            strongest = order[np.unique(pool[order], return_index=True)[1]]
-            sum += np.bincount(at[strongest], weights=given[strongest], minlength=len(rows))
-        return sums[0], sums[1]
 
     def paid_hours(self) -> tuple[np.ndarray, np.ndarray]:
         """Return whom projects pay this month, each row once, and each one's hours a week (float32)."""

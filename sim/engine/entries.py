@@ -49,22 +49,15 @@ class Former(NamedTuple):
 
 
 class Effects(NamedTuple):
-    """Shifts of two log hazards, (2, courses): ``during`` a course, and ``after`` it times ``fading`` by months."""
+    """Shifts of two log hazards, (2, courses): ``during`` a course, and ``after`` it times ``fading`` by months.
 
+    Courses of one ``pool`` share one published estimate: of their shifts the strongest counts; others add up.
+    """
+
+    pool: np.ndarray
     during: np.ndarray
     after: np.ndarray
     fading: np.ndarray
-
-
-class Sums(NamedTuple):
-    """Shifts of two log hazards by resident, of those whom one entry shifts; and the entries of all others.
-
-    ``several``: place of the resident, course, and the two shifts.
-    """
-
-    start: np.ndarray
-    end: np.ndarray
-    several: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 class Terms(NamedTuple):
@@ -75,6 +68,20 @@ class Terms(NamedTuple):
     leave: np.ndarray
     patience: np.ndarray
     last: np.ndarray
+
+
+class Queues(NamedTuple):
+    """The activity of each course, and the first and last month in which it takes people.
+
+    ``before`` and ``follows`` have a row for each activity, filled up with -1: the activities that lead to it, and the
+    courses to which its participants are handed over, the first that takes them first.
+    """
+
+    activity: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    before: np.ndarray
+    follows: np.ndarray
 
 
 class Ends(NamedTuple):
@@ -133,16 +140,16 @@ def shifts_by_resident(
     former: Former,
     effects: Effects,
     place: np.ndarray,
-) -> Sums:
-    """Return by how much courses shift the hazards of ``rows`` in ``month``.
+) -> np.ndarray:
+    """Return by how much courses shift the two log hazards of ``rows`` in ``month``, shape (2, rows).
 
     ``place`` is room for a number a resident, -1 for all of them before and after.
     """
     if engine == "numba":
         from .kernels import shifts_by_resident as compiled
 
-        start, end, *several = compiled(month, rows, enrolled, *former, *effects, place)
-        return Sums(start, end, tuple(several))
+        found: np.ndarray = compiled(month, rows, enrolled, *former, *effects, place)
+        return found
     left = former.dose * effects.fading[former.course, month - former.month]
     lasting = np.flatnonzero(left)
     past, now = former.course[lasting], enrolled[0]
@@ -156,9 +163,13 @@ def shifts_by_resident(
     alone = np.bincount(at, minlength=len(rows))[at] == 1
     sums = np.zeros((2, len(rows)))
     sums[:, at[alone]] = given[:, alone]
-    many = ~alone
-    start, end = sums
-    return Sums(start, end, (at[many], course[many], *given[:, many]))
+    at, course, given = at[~alone], course[~alone], given[:, ~alone]
+    pool = at * len(effects.pool) + effects.pool[course]
+    for sum, shift in zip(sums, given, strict=True):
+        order = np.lexsort((-np.abs(shift), pool))
+        strongest = order[np.flatnonzero(np.diff(pool[order], prepend=-1))]
+        sum += np.bincount(at[strongest], weights=shift[strongest], minlength=len(rows))
+    return sums
 
 
 def endings(
@@ -195,36 +206,85 @@ def endings(
     )
 
 
+def within_ages(engine: str, birth: np.ndarray, begin: np.ndarray, last: np.ndarray, target: Target) -> np.ndarray:
+    """Return entries of residents by course, who are of its ages in some month from ``begin`` to ``last``.
+
+    The row of an entry counts within ``birth``, its month is the course's ``begin``.
+    """
+    if engine == "numba":
+        from .kernels import within_ages as compiled
+
+        found: np.ndarray = compiled(birth, begin, last, target.youngest, target.oldest)
+        return found
+    old, young = (begin - target.oldest)[:, None], (last - target.youngest)[:, None]
+    course, row = np.nonzero((birth > old) & (birth <= young) & (begin <= last)[:, None])
+    return np.stack([course, row, begin[course]])
+
+
 def referable(
     engine: str,
     entries: np.ndarray,
     month: int,
+    queues: Queues,
     status: np.ndarray,
-    activity: np.ndarray,
-    before: np.ndarray,
     target: Target,
     who: Who,
     stands: Stands,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return which of ``entries`` can be referred to their course now, and which may be another time (indices).
 
-    Referred can be who belongs to the target group, stands new with the course's ``activity`` (``status`` by activity
-    and resident) and is not enrolled in any of the activities ``before`` it (-1: none). Each resident is referred to
-    an activity once, by the first entry that can.
+    Referred can be who belongs to the target group, stands new with the course's activity (``status`` by activity and
+    resident) and is not enrolled in any of the activities before it. Each resident is referred to an activity once, by
+    the first entry that can.
     """
     if engine == "numba":
         from .kernels import referable as compiled
 
-        can, again = compiled(entries, month, status, activity, before, *target, *who, *stands)
+        can, again = compiled(entries, month, queues.activity, queues.before, status, *target, *who, *stands)
         return can, again
     course, row, _ = entries
-    kind = activity[course]
+    kind = queues.activity[course]
     stand = status[kind, row]
     free = (stand == stands.new) & in_target_group(engine, entries, month, target, who)
-    for other in before[kind].T:
+    for other in queues.before[kind].T:
         free &= (other < 0) | (status[other, row] != stands.enrolled)
     first = first_of_each(row * len(status) + kind, free)
     return np.flatnonzero(first), np.flatnonzero(~free & ((stand == stands.new) | (stand == stands.handed)))
+
+
+def handed_to(
+    engine: str,
+    entries: np.ndarray,
+    month: int,
+    queues: Queues,
+    status: np.ndarray,
+    target: Target,
+    who: Who,
+    stands: Stands,
+) -> np.ndarray:
+    """Return the course that each of ``entries``, who leave theirs, is handed over to in ``month``; -1 for none.
+
+    It is the first that takes people then, whose target group the resident is of, and with whose activity the resident
+    stands new.
+    """
+    if engine == "numba":
+        from .kernels import handed_to as compiled
+
+        found: np.ndarray = compiled(entries, month, *queues, status, *target, *who, *stands)
+        return found
+    course, row, _ = entries
+    found = np.full(len(course), -1, dtype=np.int64)
+    taken = np.empty(0, dtype=np.int64)
+    for to in queues.follows[queues.activity[course]].T:
+        asked = np.stack([to, row, np.full(len(to), month)])
+        kind = queues.activity[to]
+        keys = row * len(status) + kind
+        can = (found < 0) & (to >= 0) & (queues.first[to] <= month) & (month <= queues.last[to])
+        can &= (status[kind, row] == stands.new) & in_target_group(engine, asked, month, target, who)
+        can &= first_of_each(keys, can & ~np.isin(keys, taken))
+        found[can] = to[can]
+        taken = np.concatenate([taken, keys[can]])
+    return found
 
 
 def first_of_each(keys: np.ndarray, among: np.ndarray) -> np.ndarray:

@@ -67,7 +67,8 @@ def month_pass(  # type: ignore[no-untyped-def]
 ):
     """Draw one month for all residents; fill ``moved``, ``side``, ``out`` and ``due``, return how many each holds.
 
-    ``moved``: rows that leave their state, and where to; ``side``: rows whose side job starts or ends;
+    ``moved``: rows that leave their state, and where to; ``side``: rows whose side job starts or ends (and all whose
+    limit is 1);
     ``out``: rows that leave their dwelling; ``due``: rows whose table row must be renewed before the next month.
     """
     n_moved = 0
@@ -394,59 +395,72 @@ def reached_in(entries, wait, line, ages, last, never, birth):  # type: ignore[n
 
 @compiled
 def shifts_by_resident(  # type: ignore[no-untyped-def]
-    month, rows, enrolled, past_course, past_row, past_month, dose, during, after, fading, place
+    month, rows, enrolled, past_course, past_row, past_month, dose, pool, during, after, fading, place
 ):
     """Return by how much courses shift the hazards of residents: ``entries.shifts_by_resident``."""
     now = enrolled.shape[1]
     total = now + dose.shape[0]
-    entries = np.zeros(rows.shape[0], dtype=np.int64)
-    start = np.zeros(rows.shape[0])
-    end = np.zeros(rows.shape[0])
-    left = np.empty(dose.shape[0])
+    given = np.empty((2, total))
+    pools = np.empty(total, dtype=np.int64)
+    # The entries of one resident form a chain, the first of them is the head.
+    following = np.empty(total, dtype=np.int64)
+    head = np.full(rows.shape[0], -1, dtype=np.int64)
     for k in range(rows.shape[0]):
         place[rows[k]] = k
-    for i in range(now):
-        k = place[enrolled[1, i]]
-        if k >= 0:
-            entries[k] += 1
-            start[k] = during[0, enrolled[0, i]]
-            end[k] = during[1, enrolled[0, i]]
-    for i in range(dose.shape[0]):
-        course = past_course[i]
-        left[i] = dose[i] * fading[course, month - past_month[i]]
-        k = place[past_row[i]]
-        if k >= 0 and left[i] != 0.0:
-            entries[k] += 1
-            start[k] = left[i] * after[0, course]
-            end[k] = left[i] * after[1, course]
-    many = 0
-    for k in range(rows.shape[0]):
-        if entries[k] > 1:
-            many += entries[k]
-            start[k] = 0.0
-            end[k] = 0.0
-    at = np.empty(many, dtype=np.int64)
-    of = np.empty(many, dtype=np.int64)
-    starts = np.empty(many)
-    ends = np.empty(many)
-    n = 0
-    for i in range(total):
-        row = enrolled[1, i] if i < now else numba.int64(past_row[i - now])
-        k = place[row]
-        if k >= 0 and entries[k] > 1 and (i < now or left[i - now] != 0.0):
-            at[n] = k
-            if i < now:
-                of[n] = enrolled[0, i]
-                starts[n] = during[0, of[n]]
-                ends[n] = during[1, of[n]]
-            else:
-                of[n] = past_course[i - now]
-                starts[n] = left[i - now] * after[0, of[n]]
-                ends[n] = left[i - now] * after[1, of[n]]
-            n += 1
+    for i in range(total - 1, -1, -1):
+        if i < now:
+            course = enrolled[0, i]
+            k = place[enrolled[1, i]]
+            if k < 0:
+                continue
+            given[0, i] = during[0, course]
+            given[1, i] = during[1, course]
+        else:
+            course = numba.int64(past_course[i - now])
+            left = dose[i - now] * fading[course, month - past_month[i - now]]
+            k = place[past_row[i - now]]
+            if k < 0 or left == 0.0:
+                continue
+            given[0, i] = left * after[0, course]
+            given[1, i] = left * after[1, course]
+        pools[i] = pool[course]
+        following[i] = head[k]
+        head[k] = i
+    sums = np.zeros((2, rows.shape[0]))
     for k in range(rows.shape[0]):
         place[rows[k]] = -1
-    return start, end, at, of, starts, ends
+        first = head[k]
+        if first < 0:
+            continue
+        if following[first] < 0:
+            sums[0, k] = given[0, first]
+            sums[1, k] = given[1, first]
+            continue
+        done = -1
+        while True:
+            # The next pool of this resident.
+            least = pool.shape[0]
+            i = first
+            while i >= 0:
+                if done < pools[i] and pools[i] < least:
+                    least = pools[i]
+                i = following[i]
+            if least == pool.shape[0]:
+                break
+            strongest_start = 0.0
+            strongest_end = 0.0
+            i = first
+            while i >= 0:
+                if pools[i] == least:
+                    if abs(given[0, i]) > abs(strongest_start):
+                        strongest_start = given[0, i]
+                    if abs(given[1, i]) > abs(strongest_end):
+                        strongest_end = given[1, i]
+                i = following[i]
+            sums[0, k] += strongest_start
+            sums[1, k] += strongest_end
+            done = least
+    return sums
 
 
 @compiled
@@ -504,9 +518,9 @@ def endings(  # type: ignore[no-untyped-def]
 def referable(  # type: ignore[no-untyped-def]
     entries,
     month,
-    status,
     activity,
     before,
+    status,
     youngest,
     oldest,
     member,
@@ -557,3 +571,62 @@ def admitted(group, free):  # type: ignore[no-untyped-def]
         found[i] = left[group[i]] > 0
         left[group[i]] -= found[i]
     return found
+
+
+@compiled
+def handed_to(  # type: ignore[no-untyped-def]
+    entries,
+    month,
+    activity,
+    first,
+    last,
+    before,
+    follows,
+    status,
+    youngest,
+    oldest,
+    member,
+    birth,
+    state,
+    in_area,
+    new,
+    handed,
+    enrolled,
+):
+    """Return the course each entry is handed over to: ``entries.handed_to``."""
+    found = np.full(entries.shape[1], -1, dtype=np.int64)
+    for i in range(entries.shape[1]):
+        row = entries[1, i]
+        age = month - numba.int64(birth[row])
+        for k in range(follows.shape[1]):
+            to = follows[activity[entries[0, i]], k]
+            if to < 0 or month < first[to] or month > last[to] or status[activity[to], row] != new:
+                continue
+            of_age = age >= youngest[to] and age < oldest[to]
+            if of_age and member[to, state[row]] and in_area[row]:
+                # Marked until the end, so that a later entry finds the resident taken.
+                status[activity[to], row] = handed
+                found[i] = to
+                break
+    for i in range(entries.shape[1]):
+        if found[i] >= 0:
+            status[activity[found[i]], entries[1, i]] = new
+    return found
+
+
+@compiled
+def within_ages(birth, begin, last, youngest, oldest):  # type: ignore[no-untyped-def]
+    """Return entries of residents who are of a course's ages: ``entries.within_ages``."""
+    found = np.empty((3, begin.shape[0] * birth.shape[0]), dtype=np.int64)
+    n = 0
+    for course in range(begin.shape[0]):
+        if begin[course] > last[course]:
+            continue
+        for row in range(birth.shape[0]):
+            born = numba.int64(birth[row])
+            if born > begin[course] - oldest[course] and born <= last[course] - youngest[course]:
+                found[0, n] = course
+                found[1, n] = row
+                found[2, n] = begin[course]
+                n += 1
+    return found[:, :n].copy()

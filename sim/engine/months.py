@@ -25,7 +25,7 @@ class Events:
     moved_to: np.ndarray
     """The column of the table in which each of them arrives, uint8; the draw that left also decides it."""
     side: np.ndarray
-    """Rows whose side job starts or ends."""
+    """Rows whose side job starts or ends, and those whose limit is 1: the caller decides."""
     out: np.ndarray
     """Rows that leave their dwelling (or, grown-up children, their parents' home)."""
     due: np.ndarray
