@@ -18,6 +18,7 @@ from .chain import side_job_path
 from .demography import AREA_IDS
 from .engine.ledger import Ledger
 from .engine.months import ENGINES, MonthPass, Risks, choose
+from .engine.pay import WEEKS_A_MONTH, SmallJobs, pay
 from .engine.streams import Stream, hazard_threshold, moment_key
 from .errors import ParameterError, Problem, nearest
 from .measures import COUNTED, VIEWS, Columns
@@ -226,6 +227,9 @@ class AreaModel(mesa.Model):
         self._table_year = self.start // 12
         self._leisure_job_hours = self.parameters.value("side_job_hours")
         self._small_job_hours = self.parameters.value("small_job_hours_at_start")
+        value = self.parameters.value
+        growth, most = (np.float32(value(f"small_job_hours_{id}")) for id in ("growth", "at_most"))
+        self._small_jobs = SmallJobs(SMALL_JOB_HELD, growth, most)
         self._out_threshold = hazard_threshold(self.population.out_hazard)
 
     @property
@@ -362,11 +366,9 @@ class AreaModel(mesa.Model):
 
     def _pay_side_jobs(self) -> None:
         people = self.population
-        np.add(people.paid_hours, people.side_hours * np.float32(52 / 12), out=people.paid_hours)
+        pay(people.engine, people.paid_hours, people.side_hours, people.side_row, self._small_jobs)
         rows, hours = self._programme.paid_hours()
-        people.paid_hours[rows] += hours * np.float32(52 / 12)
-        held = np.flatnonzero(people.side_row == SMALL_JOB_HELD)
-        people.grow_small_jobs(held[people.side_hours[held] > 0])
+        people.paid_hours[rows] += hours * WEEKS_A_MONTH
 
     def _count(self) -> np.ndarray:
         """Return persons by view, replicate and counted phase, as everything stands."""
@@ -398,13 +400,17 @@ class AreaModel(mesa.Model):
         ``before`` holds the phases left by ``moved``, ``inside`` whether they lived in the area until now.
         """
         phase = self.population.phase
-        counts = self.counts[-1].copy()
         was, now = self._cells(moved, before), self._cells(moved, phase[moved])
-        for view, who in (("individual", self._initial(moved)), ("area", inside)):
-            counts[VIEWS.index(view)] += self._tally(now[who]) - self._tally(was[who])
         came, went = (self._cells(rows, phase[rows]) for rows in (arrived, left))
-        counts[VIEWS.index("area")] += self._tally(came) - self._tally(went)
-        return counts
+        initial = self._initial(moved)
+        last = self.counts[-1]
+        cells = last[0].size
+        changed = []
+        for moves, newly in ((now, came), (was, went)):
+            by_view = {"individual": [moves[initial]], "area": [moves[inside], newly]}
+            at = [view * cells + part for view, name in enumerate(VIEWS) for part in by_view[name]]
+            changed.append(np.bincount(np.concatenate(at), minlength=last.size).reshape(last.shape))
+        return last + changed[0] - changed[1]
 
     @property
     def state_counts(self) -> list[np.ndarray]:

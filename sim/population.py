@@ -169,8 +169,6 @@ class Population(Growing):
         self._past = (past.reshape(-1, self._longest) + np.arange(past[..., 0].size)[:, None]).ravel()
         self._parameters, self._start = parameters, start
         self._side_job_hours = parameters.value("side_job_hours")
-        self._growth = np.float32(parameters.value("small_job_hours_growth"))
-        self._most_hours = np.float32(parameters.value("small_job_hours_at_most"))
         self._small_limits, self._small_hours = _small_jobs(parameters)
         self.out_hazard = self._out_hazards(parameters)
         stacked = len(stream.replicates)
@@ -346,10 +344,6 @@ class Population(Growing):
         came = arrive(month, len(self), share, lucks, moments, homes, self._making, self._settling, written)
         self.stream.append(came, {})
         return self.append(came, _AT_FIRST)
-
-    def grow_small_jobs(self, rows: np.ndarray) -> None:
-        """Add a month's growth to the hours of the small jobs of ``rows``."""
-        self.side_hours[rows] = np.minimum(self.side_hours[rows] + self._growth, self._most_hours)
 
     def columns(self, month: int, unserved: np.ndarray, leisure_job_hours: float) -> Columns:
         """Return copies of what the measures look at, as it stands at the end of ``month``."""

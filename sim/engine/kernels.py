@@ -630,3 +630,14 @@ def within_ages(birth, begin, last, youngest, oldest):  # type: ignore[no-untype
                 found[2, n] = begin[course]
                 n += 1
     return found[:, :n].copy()
+
+
+@compiled
+def pay(paid, hours, side_row, weeks, held, growth, most):  # type: ignore[no-untyped-def]
+    """Add a month of hours, and let small jobs grow: ``pay.pay``."""
+    # Two loops: the first has no branch to foresee.
+    for i in range(paid.shape[0]):
+        paid[i] += hours[i] * weeks
+    for i in range(paid.shape[0]):
+        if side_row[i] == held and hours[i] > 0:
+            hours[i] = min(hours[i] + growth, most)

@@ -26,7 +26,9 @@ ARROWS: dict[str, set[str]] = {
     "states": set(),
     "engine": set(),
     "engine.growing": set(),
-    "engine.streams": {"engine.growing"},
+    "engine.streams": {"engine.growing", "engine.kernels"},
+    "engine.entries": {"engine.kernels"},
+    "engine.pay": {"engine.kernels"},
     "engine.ledger": set(),
     "engine.kernels": set(),
     "engine.places": {"engine.kernels"},
@@ -87,6 +89,7 @@ ARROWS: dict[str, set[str]] = {
     "activities.programme": {
         "activities",
         "activities.base",
+        "engine.entries",
         "engine.growing",
         "engine.streams",
         "population",
@@ -147,7 +150,7 @@ ARROWS: dict[str, set[str]] = {
         "sensitivity",
         "sources",
     },
-    "study": {"engine.streams", "sources"},
+    "study": {"engine.pay", "engine.streams", "sources"},
     "evaluation": {
         "engine.months",
         "errors",

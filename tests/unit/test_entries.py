@@ -1,0 +1,202 @@
+"""What courses look up at once: the compiled engine gives the bytes of the numpy one, whoever and whatever is asked."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sim.engine.entries import (
+    Effects,
+    Ends,
+    Former,
+    Queues,
+    Reach,
+    Stands,
+    Target,
+    Terms,
+    Who,
+    admitted,
+    endings,
+    handed_to,
+    in_target_group,
+    reached_in,
+    referable,
+    shifts_by_resident,
+    within_ages,
+)
+from sim.engine.pay import SmallJobs, pay
+from sim.engine.streams import Stream
+
+COURSES, ACTIVITIES, RESIDENTS, ENTRIES, MONTH = 6, 4, 120, 400, 30
+STANDS = Stands(new=0, handed=1, enrolled=3)
+ENDS = Ends(*range(len(Ends._fields)))
+
+
+class Case:
+    """Courses, residents and entries drawn at random, few enough residents that many stand there twice."""
+
+    def __init__(self, seed: int) -> None:
+        luck = np.random.default_rng(seed)
+        young = luck.integers(120, 200, COURSES)
+        self.luck = luck
+        self.target = Target(young, young + luck.integers(6, 90, COURSES), luck.random((COURSES, 256)) < 0.7)
+        self.who = Who(
+            luck.integers(-260, -100, RESIDENTS).astype(np.int16),
+            luck.integers(0, 5, RESIDENTS).astype(np.uint8),
+            luck.random(RESIDENTS) < 0.9,
+        )
+        first = luck.integers(0, MONTH + 2, COURSES)
+        last = luck.integers(MONTH - 2, MONTH + 30, COURSES)
+        pools = np.array([0, 1, 1, 3, 3, 3])
+        follows = np.array([[1, 2], [3, 4], [5, -1], [-1, -1]])
+        before = np.array([[-1, -1], [0, -1], [1, 0], [2, -1]])
+        self.queues = Queues(np.array([0, 1, 1, 2, 2, 3]), first, last, before, follows)
+        self.terms = Terms(
+            luck.integers(2, 9, COURSES).astype(float), luck.random(COURSES) / 3, np.full(COURSES, 4.0), last
+        )
+        during, after = luck.normal(size=(2, 2, COURSES))
+        self.effects = Effects(pools, during, after, np.tile(0.5 ** np.arange(60.0), (COURSES, 1)))
+        self.effects.fading[:, 9:] = 0.0
+        self.status = luck.integers(0, 6, (ACTIVITIES, RESIDENTS)).astype(np.uint8)
+        self.status[luck.random(self.status.shape) < 0.5] = STANDS.new
+        line = np.cumsum(luck.random((COURSES, 400)) / 20, axis=1)
+        line += np.arange(COURSES)[:, None] * (line.max() + 1)
+        self.reach = Reach(line.ravel(), 400, last, 30_000)
+        self.entries = self.some(ENTRIES)
+
+    def some(self, number: int) -> np.ndarray:
+        """Return entries of the past ten months."""
+        course, row = self.luck.integers(0, [[COURSES], [RESIDENTS]], (2, number))
+        return np.stack([course, row, MONTH - self.luck.integers(0, 11, number)])
+
+    def former(self) -> Former:
+        """Return entries that ended, some of them long ago."""
+        course, row, month = self.some(ENTRIES)
+        return Former(course.astype(np.int16), row.astype(np.int32), month.astype(np.int16), self.luck.random(ENTRIES))
+
+
+@pytest.fixture(params=range(12))
+def case(request: pytest.FixtureRequest) -> Case:
+    return Case(request.param)
+
+
+def both(function: object, *arguments: object) -> tuple[np.ndarray, np.ndarray]:
+    """Return the answers of the two engines."""
+    numpy, numba = (function(engine, *arguments) for engine in ("numpy", "numba"))  # type: ignore[operator]
+    return numpy, numba
+
+
+def test_target_group(case: Case) -> None:
+    numpy, numba = both(in_target_group, case.entries, MONTH, case.target, case.who)
+    assert numpy.tolist() == numba.tolist()
+    assert 0 < numpy.sum() < ENTRIES
+    first = np.flatnonzero(numpy)[0]
+    course, row, _ = case.entries[:, first]
+    assert case.target.youngest[course] <= MONTH - case.who.birth[row] < case.target.oldest[course]
+
+
+def test_month_reached(case: Case) -> None:
+    wait = case.luck.exponential(size=ENTRIES)
+    numpy, numba = both(reached_in, case.entries, wait, case.reach, case.who.birth)
+    assert numpy.dtype == numba.dtype == np.int16
+    assert numpy.tolist() == numba.tolist()
+    assert (numpy == case.reach.never).any()
+    assert (numpy < case.reach.never).any()
+
+
+def test_endings(case: Case) -> None:
+    luck = case.luck.random(250)
+    numpy, numba = both(endings, case.entries, 250, luck, MONTH, case.terms, case.target, case.who, ENDS)
+    assert numpy.tolist() == numba.tolist()
+    assert set(numpy[:250]) <= set(ENDS[:4]) | {ENDS.stays}
+    assert set(numpy[250:]) <= set(ENDS[4:])
+    assert (numpy[250:] == ENDS.left_queue).any()
+
+
+def test_who_can_be_referred(case: Case) -> None:
+    status = case.status.copy()
+    numpy, numba = both(referable, case.entries, MONTH, case.queues, status, case.target, case.who, STANDS)
+    assert [part.tolist() for part in numpy] == [part.tolist() for part in numba]
+    assert (status == case.status).all()
+    can, again = numpy
+    course, row, _ = case.entries
+    keys = row[can] * ACTIVITIES + case.queues.activity[course[can]]
+    assert len(can) == len(set(keys.tolist()))
+    assert len(can)
+    assert len(again)
+    assert not set(can.tolist()) & set(again.tolist())
+
+
+def test_handing_over(case: Case) -> None:
+    status = case.status.copy()
+    numpy, numba = both(handed_to, case.entries, MONTH, case.queues, status, case.target, case.who, STANDS)
+    assert numpy.tolist() == numba.tolist()
+    assert (status == case.status).all()
+    taken = np.flatnonzero(numpy >= 0)
+    keys = case.entries[1, taken] * ACTIVITIES + case.queues.activity[numpy[taken]]
+    assert len(keys) == len(set(keys.tolist())) > 0
+    leads_to = case.queues.follows[case.queues.activity[case.entries[0, taken]]]
+    assert (leads_to == numpy[taken, None]).any(axis=1).all()
+
+
+def test_residents_within_ages(case: Case) -> None:
+    begin = np.maximum(case.queues.first, MONTH)
+    numpy, numba = both(within_ages, case.who.birth, begin, case.queues.last, case.target)
+    assert numpy.dtype == numba.dtype
+    assert numpy.tolist() == numba.tolist()
+
+
+def test_places_go_to_the_head_of_the_queue(case: Case) -> None:
+    group, free = case.entries[0], case.luck.integers(-2, 30, COURSES)
+    numpy, numba = both(admitted, group, free)
+    assert numpy.tolist() == numba.tolist()
+    for course in range(COURSES):
+        mine = numpy[group == course]
+        assert mine.sum() == min(max(free[course], 0), len(mine))
+        assert mine[: mine.sum()].all()
+
+
+def test_shifts_of_a_pool_count_once_and_others_add_up(case: Case) -> None:
+    rows = np.sort(case.luck.choice(RESIDENTS, 90, replace=False))
+    place = np.full(RESIDENTS, -1, dtype=np.int32)
+    enrolled, former = case.some(60), case.former()
+    numpy, numba = both(shifts_by_resident, MONTH, rows, enrolled, former, case.effects, place)
+    assert numpy.tobytes() == numba.tobytes()
+    assert (place == -1).all()
+    for way in range(2):
+        for k in range(0, 90, 7):
+            strongest: dict[int, float] = {}
+            mine = [(c, case.effects.during[way, c]) for c, r, _ in enrolled.T if r == rows[k]]
+            mine += [
+                (c, dose * case.effects.fading[c, MONTH - month] * case.effects.after[way, c])
+                for c, r, month, dose in zip(*former, strict=True)
+                if r == rows[k]
+            ]
+            for course, shift in mine:
+                pool = int(case.effects.pool[course])
+                strongest[pool] = max(strongest.get(pool, 0.0), shift, key=abs)
+            # Sums of at most four numbers of size 1: rounding is far below 1e-12.
+            assert numpy[way, k] == pytest.approx(sum(strongest.values()), abs=1e-12)
+
+
+def test_draws_are_those_of_the_numpy_engine(case: Case) -> None:
+    numpy, numba = (Stream(3, range(2), 500, engine=engine) for engine in ("numpy", "numba"))
+    rows = case.luck.integers(0, 1000, 300)
+    about = case.luck.integers(0, 1 << 62, 300).astype(np.uint64)
+    for subject in (None, about):
+        assert numpy.bits("move", 7, rows, 1, subject).tolist() == numba.bits("move", 7, rows, 1, subject).tolist()
+
+
+def test_pay_and_growth(case: Case) -> None:
+    hours = np.where(case.luck.random(RESIDENTS) < 0.5, 0, case.luck.random(RESIDENTS) * 20).astype(np.float32)
+    side_row = case.luck.integers(28, 31, RESIDENTS).astype(np.uint8)
+    small = SmallJobs(30, np.float32(0.7), np.float32(15))
+    found = []
+    for engine in ("numpy", "numba"):
+        paid, held = np.ones(RESIDENTS, dtype=np.float32), hours.copy()
+        pay(engine, paid, held, side_row, small)
+        found.append(paid.tobytes() + held.tobytes())
+    assert found[0] == found[1]
+    grown = (side_row == 30) & (hours > 0)
+    assert held[grown] == pytest.approx(np.minimum(hours[grown] + 0.7, 15))
+    assert (held[~grown] == hours[~grown]).all()
