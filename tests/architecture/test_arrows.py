@@ -107,6 +107,7 @@ ARROWS: dict[str, set[str]] = {
         "scenario",
         "states",
         "transitions",
+        "engine.pay",
         *ENGINE,
     },
     "variance": set(),
@@ -150,7 +151,7 @@ ARROWS: dict[str, set[str]] = {
         "sensitivity",
         "sources",
     },
-    "study": {"engine.pay", "engine.streams", "sources"},
+    "study": {"engine.streams", "sources"},
     "evaluation": {
         "engine.months",
         "errors",
