@@ -251,10 +251,6 @@ class Programme:
         course, row, _ = entries
         return self._stream.draw(decision, month, row, occurrence, self._subjects[course])
 
-    def _status_of(self, entries: np.ndarray) -> np.ndarray:
-        course, row, _ = entries
-        return self._status[self._activity[course], row]
-
     def _in_target_group(self, entries: np.ndarray, month: int, people: Population) -> np.ndarray:
         who = Who(people.birth, people.state, people.in_area)
         return in_target_group(self._stream.engine, entries, month, self._target, who)
