@@ -8,8 +8,19 @@ from scipy.stats import kstest, lognorm, norm
 
 from calibration.four_state import STRUCTURES
 from calibration.priors import KINDS, PRIORS, Prior, centres, draw, log_density, read_priors, unconstrained, values_of
+from calibration.structures import RETURNS
 from sim.errors import ParameterError
 from sim.parameters import ParameterSet
+
+HELD_NEAR = {
+    *RETURNS,
+    "rate_no_benefit_to_job_ready",
+    "rate_other_benefit_to_activity_ready",
+    "rate_newly_activity_ready_to_job_ready",
+    "rate_newly_activity_ready_to_no_benefit",
+    "side_job_end",
+}
+"""What the shares do not tell: returns to benefit, exits of the newly activity-ready, how long leisure jobs last."""
 
 CARD = {
     "id": "rate",
@@ -32,7 +43,7 @@ def test_a_prior_follows_the_rule_of_its_kind(prior: Prior):
         assert (prior.kind, prior.median, prior.sd) == ("log_normal", 1.0, 0.25)
     elif prior.id.endswith("_share"):
         assert prior.kind == "logit_normal"
-    elif not prior.id.startswith(("rate_job_ready", "rate_activity_ready")):
+    elif prior.id in HELD_NEAR:
         assert (prior.kind, prior.sd) == ("log_normal", 0.5)
     else:
         assert (prior.kind, prior.sd) == ("log_normal", 1.0)
