@@ -6,14 +6,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .calibrate import Fit, fit_core_rates, fit_side_job_starts
+    from .point_fits import Fit, fit_core_rates, fit_side_job_starts
     from .targets import Targets
 
 _HOMES = {
-    "Fit": "calibrate",
+    "Fit": "point_fits",
     "Targets": "targets",
-    "fit_core_rates": "calibrate",
-    "fit_side_job_starts": "calibrate",
+    "fit_core_rates": "point_fits",
+    "fit_side_job_starts": "point_fits",
 }
 
 __all__ = ["Fit", "Targets", "fit_core_rates", "fit_side_job_starts"]

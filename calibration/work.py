@@ -22,7 +22,7 @@ from sim.states import ORIGINS, SEXES
 from sim.transitions import FRAILTIES, SIDE_AGES, SIDE_CLASS
 
 from .blocks import Block, BlockTarget, published
-from .calibrate import SIDE_JOB_STARTS, employment, implied_change
+from .point_fits import SIDE_JOB_STARTS, employment, implied_change
 from .priors import read_priors
 from .targets import AGED_15_20, CONTROL_PATH, control_path
 
@@ -163,7 +163,7 @@ class _EmploymentShares:
 
 
 def job_loss_factors() -> tuple[str, ...]:
-    """Return the ids of the factors on job loss from 25 on, in the order of :func:`calibrate.implied_change`."""
+    """Return the ids of the factors on job loss from 25 on, in the order of :func:`point_fits.implied_change`."""
     return tuple(f"job_loss_factor_{sex}_{origin}" for sex, origin in implied_change())
 
 

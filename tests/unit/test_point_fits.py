@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from calibration import Fit, Targets, fit_core_rates, fit_side_job_starts
-from calibration.calibrate import (
+from calibration.point_fits import (
     PULL,
     ROUNDING,
     SIDE_JOB_STARTS,
@@ -123,7 +123,7 @@ def test_the_fit_is_close_to_the_published_shares(parameters: ParameterSet) -> N
 @by_structure
 def test_the_fit_finds_known_values_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the pull, of which the truth of the made shares knows nothing."""
-    monkeypatch.setattr("calibration.calibrate.PULL", 1e6)
+    monkeypatch.setattr("calibration.point_fits.PULL", 1e6)
     parameters, structure = ParameterSet.read(name), STRUCTURES[name]
     luck = np.random.default_rng(1)
     truth = structure.with_ties({id: parameters.value(id) * np.exp(luck.normal(0, 0.3)) for id in structure.fitted})

@@ -3,7 +3,7 @@
 What a structure leaves free is fitted to the 12 printed shares of the 2011 cohorts; a constant makes usual activation
 neutral on them; factors on job loss to the change of employment over 2011-2016; the starting hazards of side jobs, the
 same in all structures, to the leisure-job shares of the published control group; the rates of the young, the same in
-all structures, too, to what is published of them (the optimum of their posterior). ``python -m calibration.calibrate``
+all structures, too, to what is published of them (the optimum of their posterior). ``python -m calibration.point_fits``
 prints the fits of all structures or of those named; ``--write`` renews the shipped parameter sets.
 """
 
