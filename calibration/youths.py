@@ -105,7 +105,8 @@ class _Spec(NamedTuple):
 
     The rows are averaged by their printed numbers of persons, or added when ``added``; ``persons`` where none is
     printed.
-    ``note``: why the share is missed by more than 2.5 points, in Danish and English.
+    ``note``: why the share is missed by more than 2.5 points, in Danish and English. ``origin``: the one whose row
+    this is, taken from a pooled target.
     """
 
     rows: tuple[str, ...]
@@ -119,11 +120,13 @@ class _Spec(NamedTuple):
     persons: int = 0
     added: bool = False
     note: tuple[str, str] = ("", "")
+    origin: str = ""
 
     def target(self) -> BlockTarget:
         """Return the target with its published share."""
         book = [rows("targets")[id] for id in self.rows]
-        value, low, high = published(self.rows, [1.0] * len(book) if self.added else self.weights().tolist())
+        alone = self.added or len(book) == 1
+        value, low, high = published(self.rows, [1.0] * len(book) if alone else self.weights().tolist())
         given = [int(row["n"]) for row in book if row["n"]]
         return BlockTarget(
             id=("+" if self.added else "&").join(self.rows),
@@ -144,7 +147,9 @@ class _Spec(NamedTuple):
         )
 
     def weights(self) -> np.ndarray:
-        """Return the rows' printed numbers of persons, as shares."""
+        """Return the rows' printed numbers of persons, as shares; of a row from a pooled target its origin's is 1."""
+        if self.origin:
+            return np.array([float(block == self.origin) for block in BLOCKS])
         if self.added or len(self.rows) == 1:
             return np.ones(1)
         n = np.array([float(rows("targets")[id]["n"]) for id in self.rows])
@@ -269,15 +274,29 @@ def _specs() -> tuple[_Spec, ...]:
     return (*_figure_4_9(), *_figures_4_7_and_4_8(), *_ages())
 
 
-class _YouthShares:
-    """The shares of all targets as a function of the rates."""
+def _left_out(origin: str) -> Iterator[_Spec]:
+    """Yield the fitted shares by origin, those of ``origin`` held out; a pooled target gives a share of each."""
+    for spec in _specs():
+        if spec.role != "fit":
+            continue
+        if len(spec.rows) == len(BLOCKS) and not spec.added:
+            for block, row in zip(BLOCKS, spec.rows, strict=True):
+                role = "hold_out" if block == origin else "fit"
+                yield spec._replace(rows=(row,), group=f"{block}_{spec.group}", role=role, origin=block)
+        else:
+            yield spec._replace(role="hold_out" if spec.group.startswith(f"{origin}_") else "fit")
 
-    def __init__(self, parameters: ParameterSet) -> None:
+
+class _YouthShares:
+    """The shares of the targets ``specs``, or of all, as a function of the rates."""
+
+    def __init__(self, parameters: ParameterSet, specs: Sequence[_Spec] | None = None) -> None:
         self.twin = YouthTwin(parameters, RATES, at_16())
+        self.specs = _specs() if specs is None else tuple(specs)
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         counted = self.twin.counted(values)
-        return np.stack([spec.read(counted, spec.weights()) for spec in _specs()], axis=1)
+        return np.stack([spec.read(counted, spec.weights()) for spec in self.specs], axis=1)
 
 
 def youth_targets() -> tuple[BlockTarget, ...]:
@@ -292,3 +311,14 @@ def youth_targets() -> tuple[BlockTarget, ...]:
 def youth_block(parameters: ParameterSet) -> Block:
     """Return the rates of the young with their priors and targets, everything else as in ``parameters``."""
     return Block.of("youths", read_priors(RATES), youth_targets(), _YouthShares(parameters))
+
+
+def youth_block_without(parameters: ParameterSet, origin: str) -> Block:
+    """Return the block of the young with the shares printed for ``origin`` (one of BLOCKS) held out.
+
+    Shares pooled over origins in the fit are one of each here. Shares printed for both together stay in the fit, so the
+    origin that is left out is still in them: those of 16 in 2008 and what became of them, and Figure 4.1.
+    """
+    specs = tuple(_left_out(origin))
+    targets = [spec.target() for spec in specs]
+    return Block.of(f"youths_without_{origin}", read_priors(RATES), targets, _YouthShares(parameters, specs))

@@ -233,7 +233,7 @@ def sample(
             kept = slice(int(rules.discard * steps), None)
             chain = np.stack([np.concatenate([b[e].chain for b in blocks])[kept] for e in range(len(starts))])
             accepted = np.mean([one.accepted for block in blocks for one in block]) / rules.block
-            found = _diagnose(chain, float(accepted), rules)
+            found = diagnose(chain, float(accepted), rules)
             bar.update(rules.block)
             bar.set_postfix(
                 autocorrelation=f"{found.autocorrelation.max():.0f}",
@@ -246,7 +246,7 @@ def sample(
     return Sample(chain, heights, found, steps)
 
 
-def _diagnose(chain: np.ndarray, acceptance: float, rules: Rules) -> Diagnostics:
+def diagnose(chain: np.ndarray, acceptance: float, rules: Rules) -> Diagnostics:
     """Hold kept draws (ensembles, steps, walkers, parameters) against the rules; R-hat is inf while too few."""
     ensembles, kept, walkers, parameters = chain.shape
     times = np.max([autocorrelation(one) for one in chain], axis=0)

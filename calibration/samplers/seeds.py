@@ -19,6 +19,7 @@ PURPOSES: Final = (
     "synthetic",
     "prior",
     "effects",
+    "holdouts",
 )
 """What chance is for; append only, the position is part of the seed."""
 
