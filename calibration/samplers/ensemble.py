@@ -29,6 +29,8 @@ from .seeds import ensemble_states
 
 _MOVES: Final = ((emcee.moves.DEMove, 0.8), (emcee.moves.DESnookerMove, 0.2))
 """Differences between walkers, now and then along a line through another one: half the autocorrelation of stretches."""
+_WIDER: Final = 1.15
+"""Scale of proposals around an optimum over that of the normal distribution with the same curvature there."""
 _SETTINGS: Final = "settings.json"
 
 
@@ -113,10 +115,29 @@ class _Block(NamedTuple):
     random_state: tuple[Any, ...]
 
 
-def _run(density: LogDensity, before: _Block, steps: int) -> _Block:
+@dataclass(frozen=True)
+class _Bell:
+    """Proposals that do not depend on where a walker stands: a wide normal distribution around an optimum.
+
+    Where the density is not far from normal most are accepted, and a walker forgets its past in a few steps (Tierney
+    1994, Annals of Statistics 22).
+    """
+
+    near: Optimum
+
+    def __call__(self, places: np.ndarray, chance: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        root = _WIDER * np.linalg.cholesky(self.near.covariance)
+        standard = chance.standard_normal(places.shape)
+        before = np.linalg.solve(root, (places - self.near.z).T).T
+        return self.near.z + standard @ root.T, 0.5 * ((standard**2).sum(axis=1) - (before**2).sum(axis=1))
+
+
+def _run(density: LogDensity, before: _Block, steps: int, near: Optimum | None) -> _Block:
     """Return the next steps of an ensemble: a function of the block before alone, in whatever process."""
     walkers, parameters = before.chain.shape[1:]
     moves = [(move(), weight) for move, weight in _MOVES]
+    if near is not None:
+        moves.append((emcee.moves.MHMove(_Bell(near)), sum(weight for _, weight in _MOVES)))
     sampler = emcee.EnsembleSampler(walkers, parameters, density, moves=moves, vectorize=True)
     state = emcee.State(before.chain[-1], log_prob=before.log_density[-1], random_state=before.random_state)
     sampler.run_mcmc(state, steps, skip_initial_state_check=True)
@@ -156,13 +177,21 @@ def _load(path: Path) -> _Block:
         raise ResultError([Problem("checkpoint_damaged", values={"path": path})]) from error
 
 
-def _block(density: LogDensity, before: _Block, steps: int, folder: Path | None, ensemble: int, number: int) -> _Block:
+def _block(
+    density: LogDensity,
+    before: _Block,
+    steps: int,
+    near: Optimum | None,
+    folder: Path | None,
+    ensemble: int,
+    number: int,
+) -> _Block:
     """Return a block, from its file when there is one; otherwise run it and write the file."""
     if folder is None:
-        return _run(density, before, steps)
+        return _run(density, before, steps, near)
     path = _path(folder, ensemble, number)
     if not path.is_file():
-        _store(path, _run(density, before, steps))
+        _store(path, _run(density, before, steps, near))
     return _load(path)
 
 
@@ -194,13 +223,16 @@ def sample(
     seed: int,
     *,
     rules: Rules | None = None,
+    near: Optimum | None = None,
     workers: int = 1,
     folder: Path | None = None,
     progress: bool = False,
 ) -> Sample:
     """Sample ``density`` with one ensemble an entry of ``starts`` until the rules hold.
 
-    ``starts`` have the shape (ensembles, walkers, parameters). ``workers`` processes share the ensembles and change no
+    ``starts`` have the shape (ensembles, walkers, parameters). With an optimum ``near`` every second step, by chance,
+    proposes from a bell around it, which mixes in a tenth of the steps where the density is not far from normal; what
+    the bell misses is left to the other steps. ``workers`` processes share the ensembles and change no
     byte (``density`` must then be picklable). With a ``folder`` every block is kept there, and a killed computation
     continues to the same bytes. ``progress`` shows a bar on stderr.
 
@@ -211,7 +243,8 @@ def sample(
     heights = np.array([density(walkers) for walkers in starts])
     if folder is not None:
         # The density at the starts stands for everything it depends on: data, priors, model.
-        content = hashlib.sha256(starts.tobytes() + heights.tobytes()).hexdigest()
+        bell = b"" if near is None else near.z.tobytes() + near.covariance.tobytes()
+        content = hashlib.sha256(starts.tobytes() + heights.tobytes() + bell).hexdigest()
         _open(folder, {"seed": seed, "content": content, **asdict(rules), "emcee": emcee.__version__})
     states = ensemble_states(seed, len(starts))
     last = [
@@ -225,7 +258,7 @@ def sample(
     ):
         while True:
             last = parallel(
-                delayed(_block)(density, before, rules.block, folder, ensemble, len(blocks))
+                delayed(_block)(density, before, rules.block, near, folder, ensemble, len(blocks))
                 for ensemble, before in enumerate(last)
             )
             blocks.append(last)
@@ -233,7 +266,7 @@ def sample(
             kept = slice(int(rules.discard * steps), None)
             chain = np.stack([np.concatenate([b[e].chain for b in blocks])[kept] for e in range(len(starts))])
             accepted = np.mean([one.accepted for block in blocks for one in block]) / rules.block
-            found = diagnose(chain, float(accepted), rules)
+            found = _diagnose(chain, float(accepted), rules)
             bar.update(rules.block)
             bar.set_postfix(
                 autocorrelation=f"{found.autocorrelation.max():.0f}",
@@ -246,7 +279,7 @@ def sample(
     return Sample(chain, heights, found, steps)
 
 
-def diagnose(chain: np.ndarray, acceptance: float, rules: Rules) -> Diagnostics:
+def _diagnose(chain: np.ndarray, acceptance: float, rules: Rules) -> Diagnostics:
     """Hold kept draws (ensembles, steps, walkers, parameters) against the rules; R-hat is inf while too few."""
     ensembles, kept, walkers, parameters = chain.shape
     times = np.max([autocorrelation(one) for one in chain], axis=0)
