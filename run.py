@@ -27,6 +27,7 @@ from sim.locale import LANGUAGES, default_language, number, percent, text
 if TYPE_CHECKING:
     import pandas as pd
 
+    from calibration import Validation
     from sim.ensemble import Job
     from sim.evaluation import Evaluation
     from sim.results import Result
@@ -76,6 +77,10 @@ Participants = Annotated[
 ]
 Studies = Annotated[int, typer.Option("--studies", metavar="N", help=_t("opt_studies"))]
 Design = Annotated[str, typer.Option("--design", metavar="did", help=_t("opt_design"))]
+SetName = Annotated[str | None, typer.Argument(metavar="SET", help=_t("arg_set"), show_default=False)]
+TargetsFile = Annotated[Path | None, typer.Option("--targets", metavar="CSV", help=_t("opt_targets"))]
+Parts = Annotated[list[str] | None, typer.Option("--part", metavar="PART", help=_t("opt_part"))]
+ValidationOut = Annotated[Path | None, typer.Option("--out", metavar="DIR", help=_t("opt_out_validate"))]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help=_t("opt_seed"))]
 Lang = Annotated[str | None, typer.Option("--lang", metavar="da|en", help=_t("opt_lang"))]
 Sensitivity = Annotated[bool, typer.Option("--sensitivity/--no-sensitivity", help=_t("opt_sensitivity"))]
@@ -284,6 +289,59 @@ def evaluate_(
         _print_json(found.to_dict())
     else:
         _print_evaluation(found, lang)
+
+
+@app.command("validate", help=_t("validate"))
+def validate_(
+    set_name: SetName = None,
+    targets: TargetsFile = None,
+    part: Parts = None,
+    out: ValidationOut = None,
+    force: Force = False,
+    workers: Workers = None,
+    seed: Seed = 1,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Score what each structure says of published shares it was not fitted to."""
+    import os
+
+    from tqdm import tqdm
+
+    from calibration import Targets, validate
+    from calibration.holdouts import PARTS
+
+    lang = _language(lang)
+    if out is not None and out.exists() and not (force and (out / "scores.csv").is_file()):
+        raise ResultError([Problem("folder_exists", values={"folder": out})])
+    structures = None if set_name in (None, "default") else [str(set_name)]
+    used = workers if workers is not None else os.cpu_count() or 1
+    with tqdm(desc=text("cli.progress_fits", lang), unit=text("cli.unit_fit", lang), file=sys.stderr) as bar:
+
+        def advance(done: int, fits: int) -> None:
+            bar.total = fits
+            bar.update(done - bar.n)
+
+        try:
+            found = validate(
+                structures,
+                targets=Targets.read(targets),
+                seed=seed,
+                workers=used,
+                parts=part or PARTS,
+                progress=advance,
+            )
+        except InputError as error:
+            options = {"seed": "--seed", "workers": "--workers", "part": "--part"}
+            raise InputError([replace(p, key=options.get(p.key, p.key)) for p in error.problems]) from error
+    if out is not None:
+        found.save(out, lang)
+    if as_json:
+        _print_json(found.to_dict())
+        return
+    _print_validation(found, lang)
+    if out is not None:
+        print(text("cli.written", lang, folder=out))
 
 
 _EVALUATE_OPTIONS = ("--participants", "--replicates", "--seed", "--workers", "--studies", "--design")
@@ -517,6 +575,108 @@ def _print_evaluation(found: Evaluation, lang: str) -> None:
         rate = percent(found.false_positive_rate, lang)
         print(text("cli.note_null", lang, rate=rate, studies=number(found.studies, lang)))
     print(text("cli.note_published", lang))
+
+
+def _print_validation(found: Validation, lang: str) -> None:
+    """Print the scores of every part side by side, what 2013 says of 2016 share by share, and who did best."""
+    scores, cells, fits = (found.table(name) for name in ("scores", "cells", "fits"))
+    for part in found.parts:
+        table = scores[scores["part"] == part]
+        if part == "temporal":
+            print(text("cli.heading_temporal", lang, seed=found.seed))
+        elif part == "by_origin":
+            print(text("cli.heading_by_origin", lang))
+        else:
+            print(text("cli.heading_others", lang))
+        _print_rows([_score_row(row, lang) for row in _records(table)], False, _headings(_SCORE_COLUMNS, lang))
+        print()
+        if part == "temporal":
+            _print_temporal(cells[cells["part"] == part], lang)
+            _print_winner(table, lang)
+            for row in _records(fits[fits["part"] == part]):
+                sampled = {"r_hat": number(row["r_hat"], lang, 3), "effective": number(row["effective"], lang)}
+                fit = {"forecast": _forecast(row["forecast"], lang), "lost": row["prior_dominated"] or "–", **sampled}
+                fit["told"] = len(row["prior_dominated"].split())
+                print(text("cli.fit_of_2013", lang, **fit, parameters=number(row["parameters"], lang)))
+                if not row["converged"]:
+                    print(text("cli.not_converged", lang, forecast=fit["forecast"]))
+            print()
+    if "by_origin" in found.parts:
+        print(text("cli.note_by_origin", lang))
+    if "others" in found.parts:
+        print(text("cli.note_others", lang))
+
+
+_SCORE_COLUMNS = (
+    "forecast",
+    "cells",
+    "log_score",
+    "energy_score",
+    "coverage_50",
+    "coverage_90",
+    "largest_miss",
+    "skill_no_change",
+    "skill_homogeneous",
+)
+
+
+def _forecast(name: str, lang: str) -> str:
+    from calibration.structures import STRUCTURES
+
+    if name in STRUCTURES:
+        return STRUCTURES[name].label(lang)
+    return text("cli.forecast_no_change", lang) if name == "no_change" else text("cli.forecast_model", lang)
+
+
+def _score_row(row: dict[Any, Any], lang: str) -> dict[str, str]:
+    """Return a row of scores as it is shown; skill is the difference in log score with its standard error."""
+    name = _forecast(row["forecast"], lang)
+    if row["left_out"] == "danish":
+        name = text("cli.without_danish", lang, forecast=name)
+    elif row["left_out"]:
+        name = text("cli.without_non_western", lang, forecast=name)
+    shown = {"forecast": name, "cells": number(row["cells"], lang), "log_score": number(row["log_score"], lang, 1)}
+    shown["energy_score"] = number(row["energy_score"], lang, 1)
+    shown |= {key: percent(row[key], lang, 0) for key in ("coverage_50", "coverage_90")}
+    shown["largest_miss"] = number(row["largest_miss_points"], lang, 1)
+    for key in ("skill_no_change", "skill_homogeneous"):
+        skill = row.get(key)
+        shown[key] = "–" if skill is None else f"{_signed(skill, lang)} ± {number(row[f'{key}_se'], lang, 1)}"
+    return shown
+
+
+def _signed(value: float, lang: str) -> str:
+    return ("+" if value > 0 else "") + number(value, lang, 1)
+
+
+def _print_temporal(cells: pd.DataFrame, lang: str) -> None:
+    """Print predicted minus published in points, a row a share and a column a forecast."""
+    from sim.measures import MEASURES
+    from sim.plots.labels import group_label
+
+    print(text("cli.heading_misses", lang))
+    rows = []
+    for (group, measure), mine in cells.groupby(["group", "measure"], sort=False):
+        first = mine.iloc[0]
+        label = f"{group_label('cohort', str(group), lang)}: {MEASURES[str(measure)].label(lang)}"
+        row = {"share": label if first["scored"] else label + " *", "published": percent(first["published"], lang, 0)}
+        for one in _records(mine):
+            outside = "" if one["inside_90"] else " !"
+            row[_forecast(one["forecast"], lang)] = _signed(one["miss_points"], lang) + outside
+        rows.append(row)
+    _print_rows(rows, False, _headings(("share", "published"), lang))
+    print(text("cli.note_misses", lang))
+    print()
+
+
+def _print_winner(table: pd.DataFrame, lang: str) -> None:
+    """Say which forecast has the best scores, whichever it is, and how little so few shares can tell."""
+    best = {key: _forecast(str(table.loc[index, "forecast"]), lang) for key, index in _best_of(table).items()}
+    print(text("cli.winner", lang, **best), text("cli.note_few", lang))
+
+
+def _best_of(table: pd.DataFrame) -> dict[str, Any]:
+    return {"by_log": table["log_score"].idxmax(), "by_energy": table["energy_score"].idxmin()}
 
 
 def _uncertainty(result: Result) -> dict[str, Any]:

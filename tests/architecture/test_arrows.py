@@ -17,7 +17,18 @@ import sim
 
 ROOT = Path(run.__file__).parent
 ENGINE = ("engine.ledger", "engine.months", "engine.streams")
-SUBJECTS = ("differences", "labels", "observed", "outcomes", "people", "queues", "sensitivity", "structures", "study")
+SUBJECTS = (
+    "differences",
+    "holdouts",
+    "labels",
+    "observed",
+    "outcomes",
+    "people",
+    "queues",
+    "sensitivity",
+    "structures",
+    "study",
+)
 SUBJECTS += ("style",)
 PLOTS = tuple(f"plots.{subject}" for subject in SUBJECTS)
 
@@ -177,6 +188,7 @@ ARROWS: dict[str, set[str]] = {
     "plots.labels": {"activities", "locale", "measures", "plots.style", "states"},
     "plots.outcomes": {"locale", "measures", "plots.labels", "plots.style", "scenario", "states"},
     "plots.differences": {"headline", "locale", "measures", "plots.labels", "plots.style", "scenario"},
+    "plots.holdouts": {"locale", "measures", "plots.labels", "plots.structures", "plots.style"},
     "plots.observed": {"locale", "plots.labels", "plots.style"},
     "plots.people": {"locale", "plots.labels", "plots.style", "sources", "states"},
     "plots.queues": {"locale", "plots.labels", "plots.style", "scenario"},
@@ -212,6 +224,7 @@ CALIBRATION_MAY = {
     "marginals",
     "measures",
     "parameters",
+    "plots",
     "population",
     "recipe",
     "results",
@@ -226,7 +239,13 @@ ONLY = {
     "mesa": {"sim.model"},
     "numba": {"sim.engine.kernels"},
     "matplotlib": {"sim.plots", *(f"sim.{name}" for name in PLOTS if name != "plots.labels")},
-    "joblib": {"sim.ensemble", "sim.evaluation", "sim.sensitivity", "calibration.samplers.ensemble"},
+    "joblib": {
+        "sim.ensemble",
+        "sim.evaluation",
+        "sim.sensitivity",
+        "calibration.holdouts",
+        "calibration.samplers.ensemble",
+    },
     "emcee": {"calibration.samplers.ensemble"},
     "dynesty": {"calibration.samplers.nested"},
     "typer": {"run"},
@@ -243,7 +262,7 @@ SIM_NAMES = (
     "AreaModel InputError Parameter ParameterError ParameterSet Resident Result Scenario ScenarioError compare "
     "list_activities run toy_area"
 )
-CALIBRATION_NAMES = "Fit Targets fit_core_rates fit_side_job_starts"
+CALIBRATION_NAMES = "Fit Targets Validation fit_core_rates fit_side_job_starts validate"
 
 
 class Import(NamedTuple):
