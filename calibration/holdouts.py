@@ -268,7 +268,8 @@ def _choice(key: str, value: str, allowed: Sequence[str]) -> Fault:
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [dict(row) for row in table.astype(object).where(table.notna(), None).to_dict("records")]
+    found: Any = table.astype(object).where(table.notna(), None).to_dict("records")
+    return list(found)
 
 
 # --- temporal
@@ -417,7 +418,9 @@ def _employment() -> Block:
     return employment_block(ParameterSet.read(_YOUNG_OF))
 
 
-def _approximated(block: Block, chance: np.random.Generator, draws: int = _YOUTH_DRAWS) -> tuple[np.ndarray, dict]:
+def _approximated(
+    block: Block, chance: np.random.Generator, draws: int = _YOUTH_DRAWS
+) -> tuple[np.ndarray, dict[str, Any]]:
     """Return draws (natural units) of the normal distribution at a block's optimum, and how it was found."""
     parameters = ParameterSet.read(_YOUNG_OF)
     start = unconstrained(block.priors, np.array([parameters.value(id) for id in block.ids]))

@@ -197,8 +197,8 @@ class Twin:
     def at_first(self, values: np.ndarray) -> np.ndarray:
         """Return the shares of each cohort at month 24 alone, shape (draws, cohorts, groups), four times as fast.
 
-        ``values`` and groups as in :meth:`joint`, whose sums over the later groups these are. Raises ``ValueError`` for
-        another shape.
+        ``values`` and groups as in :meth:`joint`, whose sums over the later groups these are but for who dies between
+        the counts (a thousandth of a point). Raises ``ValueError`` for another shape.
         """
         values = self._sound(values)
         made = [self._first_of(part) for part in _parts(values, COLUMNS)]

@@ -89,14 +89,15 @@ def holdouts_figure(cells: pd.DataFrame, lang: str) -> Figure:
             top = tall * at
             axes.axhline(top, color=RULE, linewidth=0.6, zorder=0)
             write(figure, 8, y + top + tall / 2, labels[row], va="center")
-            found = cells[(cells["group"] == group) & (cells["measure"] == row[1])].set_index("forecast")
-            first = found.iloc[0]
+            mine_here = records(cells[(cells["group"] == group) & (cells["measure"] == row[1])])
+            found = {one["forecast"]: one for one in mine_here}
+            first = mine_here[0]
             low, width = 100 * first["low"], 100 * (first["high"] - first["low"])
             axes.add_patch(Rectangle((low, top + 3), width, tall - 6, facecolor="#c9d1d5", edgecolor="none", zorder=1))
             printed = percent(first["published"], lang, 0)
             write(figure, WIDTH - 8, y + top + tall / 2, printed, va="center", ha="right")
             for line, name in enumerate(shown):
-                one, (colour, marker) = found.loc[name], _LOOKS[name]
+                one, (colour, marker) = found[name], _LOOKS[name]
                 here = top + 7 + _LINE * (line + 0.5)
                 for level, thick in ((90, 1.2), (50, 4.0)):
                     ends = [100 * one[f"{end}_{level}"] for end in ("low", "high")]
@@ -123,36 +124,43 @@ def scores_figure(scores: pd.DataFrame, lang: str) -> Figure:
 
     ``scores`` are those of one part of a validation: forecast, energy_score, log_score, coverage_50 and coverage_90.
     """
-    table = scores.set_index("forecast")
-    shown = [name for name in _LOOKS if name in table.index]
+    table = {row["forecast"]: row for row in records(scores)}
+    shown = [name for name in _LOOKS if name in table]
     names = {name: fold(forecast_label(name, lang), 22) for name in shown}
     left = extent(Figure(), names.values()) + 24
     head, foot, gap = 62, 46, 64
     figure = new_figure(head + _ROW * len(shown) + foot)
     wide = (WIDTH - left - 2 * gap - 30) / 3
     panels = [axes_at(figure, left + i * (wide + gap), head, wide, _ROW * len(shown)) for i in range(3)]
-    behind = table["log_score"].max() - table["log_score"]
+    best = max(row["log_score"] for row in table.values())
+    behind = {name: best - row["log_score"] for name, row in table.items()}
+    furthest = max(4 * max(behind.values()), 2)
     for at, name in enumerate(shown):
         y, (colour, marker) = _ROW * (at + 0.5), _LOOKS[name]
         write(figure, 8, head + y, names[name], va="center")
-        for axes, value, digits in ((panels[0], table.loc[name, "energy_score"], 1), (panels[1], behind[name], 1)):
+        for axes, value, digits in ((panels[0], table[name]["energy_score"], 1), (panels[1], behind[name], 1)):
             axes.barh([y], [value], height=14, color=colour)
-            words = number(float(value), lang, digits)
+            words = number(value, lang, digits)
             axes.annotate(words, (value, y), (5, 0), textcoords="offset points", va="center", fontsize=SMALL)
         for level, size, face in ((50, 6.5, "white"), (90, 7.5, colour)):
-            share = 100 * table.loc[name, f"coverage_{level}"]
-            look = {"markersize": size, "markeredgewidth": 1.6, "zorder": 4 if level == 50 else 3, "clip_on": False}
+            share = 100 * table[name][f"coverage_{level}"]
+            look: dict[str, Any] = {
+                "markersize": size,
+                "markeredgewidth": 1.6,
+                "zorder": 4 if level == 50 else 3,
+                "clip_on": False,
+            }
             panels[2].plot([share], [y], color=colour, marker=marker, markerfacecolor=face, **look)
     for axes, key in zip(panels, ("energy", "log", "coverage"), strict=True):
         axes.set_ylim(_ROW * len(shown), 0)
         axes.set_yticks([])
         write(figure, left + panels.index(axes) * (wide + gap), 8, text(f"report.holdouts_{key}", lang), color=INK)
         axes.tick_params(labelsize=SMALL, length=3)
-    panels[0].set_xlim(0, 1.2 * max(table["energy_score"].max(), 1e-9))
+    panels[0].set_xlim(0, 1.2 * max(row["energy_score"] for row in table.values()))
     value_axis(panels[0], lang, horizontal=True, most=4)
     panels[1].set_xscale("symlog", linthresh=1)
-    panels[1].set_xlim(0, max(4 * behind.max(), 2))
-    ticks = [tick for tick in (0, 1, 10, 100, 1000, 10000) if tick <= max(4 * behind.max(), 2)]
+    panels[1].set_xlim(0, furthest)
+    ticks = [tick for tick in (0, 1, 10, 100, 1000, 10000) if tick <= furthest]
     panels[1].xaxis.set_major_locator(FixedLocator(ticks))
     panels[1].xaxis.set_minor_locator(FixedLocator([]))
     panels[1].set_xticklabels([number(tick, lang) for tick in ticks], fontsize=SMALL)
