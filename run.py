@@ -624,7 +624,7 @@ def _forecast(name: str, lang: str) -> str:
     from calibration.structures import STRUCTURES
 
     if name in STRUCTURES:
-        return STRUCTURES[name].label(lang)
+        return text(f"report.structure_{name}", lang)
     return text("cli.forecast_no_change", lang) if name == "no_change" else text("cli.forecast_model", lang)
 
 
@@ -633,6 +633,8 @@ def _score_row(row: dict[Any, Any], lang: str) -> dict[str, str]:
     name = _forecast(row["forecast"], lang)
     if row["left_out"] == "danish":
         name = text("cli.without_danish", lang, forecast=name)
+    elif row["left_out"] == "counted_otherwise":
+        name = text("cli.counted_otherwise", lang, forecast=name)
     elif row["left_out"]:
         name = text("cli.without_non_western", lang, forecast=name)
     shown = {"forecast": name, "cells": number(row["cells"], lang), "log_score": number(row["log_score"], lang, 1)}

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator
 
 from ..locale import number, percent, text
 from ..measures import MEASURES
-from .labels import group_label
+from .labels import group_label, records
 from .structures import structure_label
 from .style import (
     BLUE,
@@ -156,7 +156,7 @@ def scores_figure(scores: pd.DataFrame, lang: str) -> Figure:
         axes.set_yticks([])
         write(figure, left + panels.index(axes) * (wide + gap), 8, text(f"report.holdouts_{key}", lang), color=INK)
         axes.tick_params(labelsize=SMALL, length=3)
-    panels[0].set_xlim(0, 1.2 * max(row["energy_score"] for row in table.values()))
+    panels[0].set_xlim(0, 1.3 * max(row["energy_score"] for row in table.values()))
     value_axis(panels[0], lang, horizontal=True, most=4)
     panels[1].set_xscale("symlog", linthresh=1)
     panels[1].set_xlim(0, furthest)

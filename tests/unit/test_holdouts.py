@@ -163,11 +163,14 @@ def test_earlier_values_are_of_the_same_people_and_published_before():
 
 
 def test_what_is_never_fitted_is_no_repetition_of_what_is():
-    found = [t for t in (*youth_targets(), *employment_targets()) if module._never_fitted(t)]
+    every = (*youth_targets(), *employment_targets())
+    held = [t for t in every if module._held_out(t)]
+    assert [t.role for t in held] == ["hold_out"] * 2
+    found = [*held, *(t for t in every if module._counted_otherwise(t))]
     assert {t.id for t in found} > set(EARLIER)
     assert len(found) == 11
     assert all(t.role != "fit" and t.reading == "a" for t in found)
-    fitted = {id for t in (*youth_targets(), *employment_targets()) if t.role == "fit" for id in t.rows}
+    fitted = {id for t in every if t.role == "fit" for id in t.rows}
     levels = {t.id for t in found if t.counting == "level"}
     assert not fitted & {id for t in found if t.id not in levels for id in t.rows}
 
@@ -259,7 +262,7 @@ def test_the_command_prints_json_and_writes_a_folder(
     assert "--force" in err
     code, out, err = printed(capsys, *arguments, "--force", "--lang", "en")
     assert code == 0
-    for words in ("constant rates", "no change", "R-hat", "Best log score", "decides nothing"):
+    for words in ("homogeneous", "no change", "R-hat", "Best log score", "decides nothing"):
         assert words in out
 
 
