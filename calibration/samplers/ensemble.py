@@ -120,12 +120,12 @@ class _Bell:
     """Proposals that do not depend on where a walker stands: a wide normal distribution around an optimum.
 
     Where the density is not far from normal most are accepted, and a walker forgets its past in a few steps (Tierney
-    1994, Annals of Statistics 22).
+    1994, Annals of Statistics 22). ``chance`` is the ensemble's own, as emcee keeps it.
     """
 
     near: Optimum
 
-    def __call__(self, places: np.ndarray, chance: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, places: np.ndarray, chance: Any) -> tuple[np.ndarray, np.ndarray]:
         root = _WIDER * np.linalg.cholesky(self.near.covariance)
         standard = chance.standard_normal(places.shape)
         before = np.linalg.solve(root, (places - self.near.z).T).T
