@@ -196,13 +196,13 @@ def sample(
     rules: Rules | None = None,
     workers: int = 1,
     folder: Path | None = None,
-    progress: bool = False,
+    progress: bool | str = False,
 ) -> Sample:
     """Sample ``density`` with one ensemble an entry of ``starts`` until the rules hold.
 
     ``starts`` have the shape (ensembles, walkers, parameters). ``workers`` processes share the ensembles and change no
     byte (``density`` must then be picklable). With a ``folder`` every block is kept there, and a killed computation
-    continues to the same bytes. ``progress`` shows a bar on stderr.
+    continues to the same bytes. ``progress`` shows a bar on stderr, under that name if it is one.
 
     Raises ``ResultError`` when the folder belongs to another computation (other density, starts, seed or rules) or is
     damaged. Look at ``diagnostics.converged``: the rules may not hold after ``rules.most_steps``.
@@ -221,7 +221,13 @@ def sample(
     blocks: list[list[_Block]] = []
     with (
         Parallel(n_jobs=min(workers, len(starts))) as parallel,
-        tqdm(total=rules.most_steps, unit="step", file=sys.stderr, disable=not progress) as bar,
+        tqdm(
+            total=rules.most_steps,
+            desc=progress if isinstance(progress, str) else None,
+            unit="step",
+            file=sys.stderr,
+            disable=not progress,
+        ) as bar,
     ):
         while True:
             last = parallel(
