@@ -34,10 +34,10 @@ from sim.errors import InputError, nearest
 from sim.errors import Problem as Fault
 from sim.measures import BENEFIT_GROUPS
 from sim.parameters import ParameterSet
-from sim.sources import Target, rows
+from sim.sources import Target
 
 from . import twin
-from .blocks import Block, BlockTarget, SharesLikelihood, laplace, published
+from .blocks import Block, BlockTarget, Book, Shares, SharesLikelihood, laplace, published
 from .flows import DISCREPANCY
 from .likelihood import MONTHS, Likelihood, Problem
 from .posterior import PRIOR_DOMINATED, find_optima
@@ -48,7 +48,7 @@ from .samplers.seeds import generators
 from .scores import LEVELS, Forecast, energy_score
 from .structures import STRUCTURES
 from .targets import Targets
-from .work import employment_block
+from .work import employment_block, employment_targets, job_loss_factors
 from .youths import youth_block, youth_block_without
 
 if TYPE_CHECKING:
@@ -229,16 +229,17 @@ def validate(
         for key, value, low in (("seed", seed, 0), ("workers", workers, 1))
         if value < low
     ]
+    found = targets or Targets.read()
+    problems += _unanswerable(found) if "temporal" in parts else []
     if problems:
         raise InputError(problems)
     chosen = tuple(part for part in PARTS if part in parts)
-    found = targets or Targets.read()
     names = [s for s in STRUCTURES if s in (*asked, HOMOGENEOUS)]
     jobs: list[Callable[[], list[Scored]]] = []
     if "by_origin" in chosen:
-        jobs += [partial(by_origin, origin, seed) for origin in ORIGINS_LEFT_OUT]
+        jobs += [partial(by_origin, origin, found, seed) for origin in ORIGINS_LEFT_OUT]
     if "others" in chosen:
-        jobs.append(partial(others, seed))
+        jobs.append(partial(others, found, seed))
     if "temporal" in chosen:
         jobs += [partial(temporal, name, found, seed, rules) for name in names]
     scored: list[Scored] = []
@@ -262,6 +263,16 @@ def validate(
             "totals": _totals_table(shown, [*names, NO_CHANGE]),
         },
     )
+
+
+def _unanswerable(targets: Targets) -> list[Fault]:
+    """Return what is missing for 2013 to say something of 2016: each share of 2016 needs the same one in the fit."""
+    known, unknown = _by_date(targets)
+    told = {(t.group, t.measure) for t in known}
+    missing = [t.id for t in unknown if (t.group, t.measure) not in told]
+    if not unknown:
+        missing = [t.id for t in targets.shown if t.month == MONTHS[1]]
+    return [Fault("holdout_unanswerable", key=id) for id in missing]
 
 
 def _choice(key: str, value: str, allowed: Sequence[str]) -> Fault:
@@ -384,7 +395,7 @@ def temporal(structure: str, targets: Targets, seed: int, rules: Rules | None = 
 def _no_change(targets: Targets, seed: int) -> Scored:
     """Return the forecast that the shares of 2016 are those of 2013, of as many people drawn anew."""
     known, unknown = _by_date(targets)
-    order = [next(i for i, k in enumerate(known) if (k.group, k.measure) == (t.group, t.measure)) for t in unknown]
+    order = [_before(known, t) for t in unknown]
     now, later = Likelihood(known, DISCREPANCY), Likelihood(unknown, DISCREPANCY)
     shares = np.array([known[i].centre for i in order])
     same = np.array([[a.group == b.group for b in unknown] for a in unknown])
@@ -395,10 +406,15 @@ def _no_change(targets: Targets, seed: int) -> Scored:
     return _flow_forecast(NO_CHANGE, targets, unknown, np.tile(shares, (DRAWS, 1)), covariance[None], noise, {})
 
 
+def _before(known: Sequence[Target], target: Target) -> int:
+    """Return the position of the same share in 2013."""
+    return next(i for i, t in enumerate(known) if (t.group, t.measure) == (target.group, target.measure))
+
+
 def _by_date(targets: Targets) -> tuple[tuple[Target, ...], tuple[Target, ...]]:
-    """Return the fitted targets of 2013, and those of 2016."""
-    first, last = (tuple(t for t in targets.fit if t.month == month) for month in MONTHS)
-    return first, last
+    """Return the fitted targets of 2013, and those of 2016, fitted or held out otherwise."""
+    first = tuple(t for t in targets.fit if t.month == MONTHS[0])
+    return first, tuple(t for t in (*targets.fit, *targets.hold_out) if t.month == MONTHS[1])
 
 
 def _flow_forecast(
@@ -424,8 +440,13 @@ def _flow_forecast(
 
 
 @lru_cache(maxsize=1)
-def _employment() -> Block:
-    return employment_block(ParameterSet.read(_YOUNG_OF))
+def _employment_shares() -> Shares:
+    return employment_block(ParameterSet.read(_YOUNG_OF)).read
+
+
+def _employment(book: Book) -> Block:
+    """Return the block of employment; what it costs is made once."""
+    return Block.of("employment", read_priors(job_loss_factors()), employment_targets(book), _employment_shares())
 
 
 def _approximated(
@@ -453,15 +474,15 @@ def _of_blocks(shares: Sequence[tuple[Sequence[BlockTarget], np.ndarray]], noise
     return Forecast(likelihood.observed, means, covariance, noise.standard_normal(means.shape))
 
 
-def by_origin(origin: str, seed: int) -> list[Scored]:
+def by_origin(origin: str, targets: Targets, seed: int) -> list[Scored]:
     """Return what is said of ``origin`` by a fit without its shares, and by the shares of the other origin."""
     [other] = [o for o in ORIGINS_LEFT_OUT if o != origin]
     chance, more, noise = _chance(seed, "by_origin", origin)
-    young = youth_block_without(ParameterSet.read(_YOUNG_OF), origin)
+    young = youth_block_without(ParameterSet.read(_YOUNG_OF), origin, targets.book)
     held = [i for i, t in enumerate(young.everything) if t.role == "hold_out"]
     values, fit = _approximated(young, chance)
     parts = [([young.everything[i] for i in held], young.read(values)[:, held])]
-    work = _employment()
+    work = _employment(targets.book)
     changes = [i for i, t in enumerate(work.everything) if t.counting == "change"]
     mine, theirs = ([i for i in changes if work.everything[i].group.endswith(f"_{o}")] for o in (origin, other))
     kept = Block.of(
@@ -491,14 +512,14 @@ def _counterpart(target: BlockTarget, other: str, known: Sequence[BlockTarget]) 
     return next((t for t in known if list(t.rows) == ids and t.measure == target.measure), None)
 
 
-def others(seed: int) -> list[Scored]:
+def others(targets: Targets, seed: int) -> list[Scored]:
     """Return what the fits say of published shares that no fit uses, and what earlier values say.
 
     Those held out, and apart from them those that count in a way the model cannot meet.
     """
     chance, more, noise = _chance(seed, "others", MODEL)
     parameters = ParameterSet.read(_YOUNG_OF)
-    blocks = ((youth_block(parameters), chance), (_employment(), more))
+    blocks = ((youth_block(parameters, targets.book), chance), (_employment(targets.book), more))
     fitted = [(block, *_approximated(block, generator)) for block, generator in blocks]
     fits = [fit for _, _, fit in fitted]
     whole = {
@@ -518,7 +539,7 @@ def others(seed: int) -> list[Scored]:
         cells = [t for targets, _ in parts for t in targets]
         forecast = _of_blocks(parts, noise)
         found.append(Scored("others", name, MODEL, tuple(map(Cell.of, cells)), forecast, (), {} if name else whole))
-        found += _beside(found[-1], [(t, _earlier(t)) for t in cells if t.id in EARLIER], noise)
+        found += _beside(found[-1], [(t, _earlier(t, targets.book)) for t in cells if t.id in EARLIER], noise)
     return found
 
 
@@ -531,11 +552,11 @@ def _counted_otherwise(target: BlockTarget) -> bool:
     return target.role == "shown" and target.reading == "a" and target.counting in _INDEPENDENT
 
 
-def _earlier(target: BlockTarget) -> BlockTarget:
+def _earlier(target: BlockTarget, book: Book) -> BlockTarget:
     """Return the last value published before a target, counted as the target is."""
     ids = EARLIER[target.id]
-    persons = np.array([float(rows("targets")[id]["n"] or target.n) for id in ids])
-    value, low, high = published(ids, persons / persons.sum())
+    persons = np.array([float(book[id]["n"] or target.n) for id in ids])
+    value, low, high = published(ids, (persons / persons.sum()).tolist(), book)
     return BlockTarget(**{**vars(target), "published": value, "low": low, "high": high, "n": int(persons.sum())})
 
 

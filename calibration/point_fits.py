@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -252,12 +252,12 @@ def employment(parameters: ParameterSet, people: Persons, months: int) -> np.nda
     return np.stack(out)
 
 
-def implied_change() -> dict[tuple[str, str], float]:
+def implied_change(book: Mapping[str, Mapping[str, str]] | None = None) -> dict[tuple[str, str], float]:
     """Return the change of the employed share at 25-50 over 2011-2016 that Figure 4.11 implies, by sex and origin.
 
     Women's rows are of 2009 and 2016, taken as a straight line; men's share is printed as one level for all years.
     """
-    found = rows("targets")
+    found = book or rows("targets")
     change = {("men", origin): 0.0 for origin in ("danish", "non_western")}
     for origin in ("danish", "non_western"):
         first, last = (float(found[f"fig4_11_employed_women_{origin}_{year}"]["value"]) for year in (2009, 2016))

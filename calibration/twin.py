@@ -292,6 +292,7 @@ class Twin:
         for cohort, phase in enumerate(_BEGIN):
             cells = [self._cells.index(int(FIRST_CELL[phase]) + k) for k in DURATION_CLASS[phase, months]]
             past = np.exp(-np.cumsum(total[cells], axis=0))
+            past[0] = np.maximum(past[0], np.finfo(float).tiny)
             past /= past.sum(axis=0)
             early, late = np.split(past, [_length(phase) - 1])
             for found, share in ((phase, 1 - self._inside), (int(ACTIVATED[phase]), self._inside)):

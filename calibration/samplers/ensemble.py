@@ -226,7 +226,7 @@ def sample(
     near: Optimum | None = None,
     workers: int = 1,
     folder: Path | None = None,
-    progress: bool = False,
+    progress: bool | str = False,
 ) -> Sample:
     """Sample ``density`` with one ensemble an entry of ``starts`` until the rules hold.
 
@@ -234,7 +234,7 @@ def sample(
     proposes from a bell around it, which mixes in a tenth of the steps where the density is not far from normal; what
     the bell misses is left to the other steps. ``workers`` processes share the ensembles and change no
     byte (``density`` must then be picklable). With a ``folder`` every block is kept there, and a killed computation
-    continues to the same bytes. ``progress`` shows a bar on stderr.
+    continues to the same bytes. ``progress`` shows a bar on stderr, under that name if it is one.
 
     Raises ``ResultError`` when the folder belongs to another computation (other density, starts, seed or rules) or is
     damaged. Look at ``diagnostics.converged``: the rules may not hold after ``rules.most_steps``.
@@ -254,7 +254,13 @@ def sample(
     blocks: list[list[_Block]] = []
     with (
         Parallel(n_jobs=min(workers, len(starts))) as parallel,
-        tqdm(total=rules.most_steps, unit="step", file=sys.stderr, disable=not progress) as bar,
+        tqdm(
+            total=rules.most_steps,
+            desc=progress if isinstance(progress, str) else None,
+            unit="step",
+            file=sys.stderr,
+            disable=not progress,
+        ) as bar,
     ):
         while True:
             last = parallel(

@@ -217,6 +217,18 @@ def test_wrong_names_and_numbers_are_all_named(quick: Validation):
             ask()
 
 
+def test_a_share_of_2016_needs_the_same_of_2013_in_the_fit():
+    targets = Targets.read()
+    first = next(t.id for t in targets.fit if t.month == "2013-12")
+    with pytest.raises(InputError) as caught:
+        validate(["history"], parts=["temporal"], targets=targets.with_roles({first: "hold_out"}))
+    assert [p.key for p in caught.value.problems] == [first.replace("2013", "2016")]
+    later = {t.id: "shown" for t in targets.fit if t.month == "2016-12"}
+    with pytest.raises(InputError) as caught:
+        validate(["history"], parts=["temporal"], targets=targets.with_roles(later))
+    assert set(later) <= {p.key for p in caught.value.problems}
+
+
 def test_the_usual_rules_are_those_of_the_samplers_looked_at_more_often():
     assert replace(RULES, block=Rules().block) == Rules()
 
