@@ -642,8 +642,10 @@ def _score_row(row: dict[Any, Any], lang: str) -> dict[str, str]:
     shown |= {key: percent(row[key], lang, 0) for key in ("coverage_50", "coverage_90")}
     shown["largest_miss"] = number(row["largest_miss_points"], lang, 1)
     for key in ("skill_no_change", "skill_homogeneous"):
-        skill = row.get(key)
-        shown[key] = "–" if skill is None else f"{_signed(skill, lang)} ± {number(row[f'{key}_se'], lang, 1)}"
+        skill, error = row.get(key), row.get(f"{key}_se")
+        shown[key] = "–" if skill is None else _signed(skill, lang)
+        if error is not None:
+            shown[key] += f" ± {number(error, lang, 1)}"
     return shown
 
 
