@@ -291,7 +291,7 @@ def _diagnose(chain: np.ndarray, acceptance: float, rules: Rules) -> Diagnostics
     times = np.max([autocorrelation(one) for one in chain], axis=0)
     effective = ensembles * kept * walkers / times
     enough = bool(kept >= rules.lengths * times.max() and effective.min() >= rules.effective)
-    thin = max(1, int(times.max() / 8))
+    thin = max(1, int(times.max() / 8)) if enough else 1
     ratios = r_hat(chain[:, ::thin]) if enough else np.full(parameters, np.inf)
     return Diagnostics(kept, times, ratios, effective, acceptance, enough and bool(ratios.max() < rules.r_hat))
 
@@ -299,9 +299,14 @@ def _diagnose(chain: np.ndarray, acceptance: float, rules: Rules) -> Diagnostics
 def autocorrelation(chain: np.ndarray) -> np.ndarray:
     """Return the integrated autocorrelation time of each parameter in steps, at least 1.
 
-    Goodman and Weare's estimate over the walkers, as in emcee; ``chain`` has the shape (steps, walkers, parameters).
+    Infinite where a walker has not moved. Goodman and Weare's estimate over the walkers, as in emcee; ``chain`` has the
+    shape (steps, walkers, parameters).
     """
-    return np.maximum(np.asarray(emcee.autocorr.integrated_time(chain, tol=0, quiet=True)), 1.0)
+    found = np.full(chain.shape[-1], np.inf)
+    moved = (np.ptp(chain, axis=0) > 0).all(axis=0)
+    if moved.any():
+        found[moved] = np.maximum(emcee.autocorr.integrated_time(chain[..., moved], tol=0, quiet=True), 1.0)
+    return found
 
 
 def r_hat(chain: np.ndarray) -> np.ndarray:

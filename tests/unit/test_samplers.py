@@ -315,3 +315,10 @@ def test_a_computation_with_other_proposals_is_another_one(starts: np.ndarray, t
     sample(normal, starts, 1, rules=SHORT, near=best, folder=tmp_path)
     with pytest.raises(ResultError):
         sample(normal, starts, 1, rules=SHORT, folder=tmp_path)
+
+
+def test_a_walker_that_never_moved_has_forgotten_nothing():
+    chain = generator(1, "synthetic").standard_normal((50, 4, 3))
+    times = autocorrelation(chain)
+    chain[:, 2, 1] = 0.0
+    assert autocorrelation(chain).tolist() == [times[0], np.inf, times[2]]
