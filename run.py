@@ -316,11 +316,14 @@ def validate_(
         raise ResultError([Problem("folder_exists", values={"folder": out})])
     structures = None if set_name in (None, "default") else [str(set_name)]
     used = workers if workers is not None else os.cpu_count() or 1
-    with tqdm(desc=text("cli.progress_fits", lang), unit=text("cli.unit_fit", lang), file=sys.stderr) as bar:
+    with contextlib.ExitStack() as shown:
+        bars: list[tqdm] = []
 
         def advance(done: int, fits: int) -> None:
-            bar.total = fits
-            bar.update(done - bar.n)
+            if not bars:
+                words = text("cli.progress_fits", lang), text("cli.unit_fit", lang)
+                bars.append(shown.enter_context(tqdm(total=fits, desc=words[0], unit=words[1], file=sys.stderr)))
+            bars[0].update(done - bars[0].n)
 
         try:
             found = validate(
