@@ -129,10 +129,10 @@ class Validation:
     ``structures``: those asked for; ``seed``: recorded, never a parameter. Tables, by name:
 
     - ``scores``: one row a part, origin left out (or ``counted_otherwise``) and forecast: number of cells, log score
-      (higher is better), energy score (in percentage points, lower is better), coverage of 50 and 90 % intervals,
-      largest miss, ``surprise`` (see :meth:`calibration.scores.Forecast.surprise`), and by how much it beats each
-      baseline in both scores (above 0 is better) with the standard error of the difference in log score, from the
-      cells taken one by one.
+      (higher is better) with its computing error, energy score (in percentage points, lower is better), coverage of 50
+      and 90 % intervals, largest miss, ``surprise`` (see :meth:`calibration.scores.Forecast.surprise`), and by how much
+      it beats each baseline in both scores (above 0 is better) with the standard error of the difference in log score,
+      from the cells taken one by one.
     - ``cells``: one row a part, forecast and target; ``miss_points`` is predicted minus published.
     - ``fits``: how each fit was found, and which parameters it leaves to their priors.
     - ``totals``: one row a structure and for no change, over everything not fitted.
@@ -593,7 +593,8 @@ def _scores_table(scored: Sequence[Scored]) -> pd.DataFrame:
     for one in scored:
         f = one.forecast
         row: dict[str, Any] = {"part": one.part, "left_out": one.left_out, "forecast": one.name}
-        row |= {"cells": len(one.cells), "log_score": f.log_score, "energy_score": 100 * f.energy_score}
+        row |= {"cells": len(one.cells), "log_score": f.log_score, "log_score_error": f.log_score_error}
+        row["energy_score"] = 100 * f.energy_score
         row |= {f"coverage_{100 * level:.0f}": float(f.covered(level).mean()) for level in LEVELS}
         row |= {"largest_miss_points": float(100 * np.abs(np.median(f.predicted, axis=0) - f.observed).max())}
         row["surprise"] = f.surprise()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from scipy.spatial.distance import pdist
@@ -41,6 +41,13 @@ class Forecast:
     def log_score(self) -> float:
         """Log density of what was observed, all targets together; the higher the better."""
         return float(log_densities(self.observed[None], self.means, self.covariances)[0])
+
+    @cached_property
+    def log_score_error(self) -> float:
+        """Computing error of the log score: its standard error from so many parts, taken as independent."""
+        heights = _Parts.of(self.means, self.covariances).log_densities(self.observed)
+        density = np.exp(heights - heights.max())
+        return float(density.std(ddof=1) / density.mean() / np.sqrt(len(density)))
 
     @cached_property
     def marginal_log_scores(self) -> np.ndarray:
@@ -79,14 +86,26 @@ def log_densities(observed: np.ndarray, means: np.ndarray, covariances: np.ndarr
     The log of the mean over the parts' densities; ``means`` (parts, targets), ``covariances`` (parts or 1, targets,
     targets).
     """
-    whitening = np.linalg.inv(np.linalg.cholesky(covariances))
-    size = np.log(np.diagonal(whitening, axis1=1, axis2=2)).sum(axis=1) - 0.5 * means.shape[1] * np.log(2 * np.pi)
-    centre = (whitening @ means[:, :, None])[:, :, 0]
-    found = [
-        logsumexp(size - 0.5 * (((whitening @ point) - centre) ** 2).sum(axis=1)) - np.log(len(means))
-        for point in observed
-    ]
-    return np.array(found)
+    parts = _Parts.of(means, covariances)
+    return np.array([logsumexp(parts.log_densities(point)) - np.log(len(means)) for point in observed])
+
+
+class _Parts(NamedTuple):
+    """The parts of a mixture made ready for many points: whitening matrices, whitened means, logs of their sizes."""
+
+    whitening: np.ndarray
+    centre: np.ndarray
+    size: np.ndarray
+
+    @classmethod
+    def of(cls, means: np.ndarray, covariances: np.ndarray) -> _Parts:
+        whitening = np.linalg.inv(np.linalg.cholesky(covariances))
+        size = np.log(np.diagonal(whitening, axis1=1, axis2=2)).sum(axis=1) - 0.5 * means.shape[1] * np.log(2 * np.pi)
+        return cls(whitening, (whitening @ means[:, :, None])[:, :, 0], size)
+
+    def log_densities(self, point: np.ndarray) -> np.ndarray:
+        """Return the log density of each part at a point, shape (parts,)."""
+        return np.asarray(self.size - 0.5 * ((self.whitening @ point - self.centre) ** 2).sum(axis=1))
 
 
 def energy_score(observed: np.ndarray, predicted: np.ndarray) -> float:
