@@ -6,17 +6,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .calibration import Calibration, calibrate
     from .point_fits import Fit, fit_core_rates, fit_side_job_starts
     from .targets import Targets
 
 _HOMES = {
+    "Calibration": "calibration",
     "Fit": "point_fits",
     "Targets": "targets",
+    "calibrate": "calibration",
     "fit_core_rates": "point_fits",
     "fit_side_job_starts": "point_fits",
 }
 
-__all__ = ["Fit", "Targets", "fit_core_rates", "fit_side_job_starts"]
+__all__ = ["Calibration", "Fit", "Targets", "calibrate", "fit_core_rates", "fit_side_job_starts"]
 
 
 def __getattr__(name: str) -> Any:

@@ -209,9 +209,11 @@ CALIBRATION_MAY = {
     "draws",
     "errors",
     "evaluation",
+    "locale",
     "marginals",
     "measures",
     "parameters",
+    "plots.style",
     "population",
     "recipe",
     "results",
@@ -225,7 +227,12 @@ CALIBRATION_MAY = {
 ONLY = {
     "mesa": {"sim.model"},
     "numba": {"sim.engine.kernels"},
-    "matplotlib": {"sim.plots", *(f"sim.{name}" for name in PLOTS if name != "plots.labels")},
+    "matplotlib": {
+        "sim.plots",
+        *(f"sim.{name}" for name in PLOTS if name != "plots.labels"),
+        "calibration.figures",
+    },
+    "arviz": {"calibration.export"},
     "joblib": {"sim.ensemble", "sim.evaluation", "sim.sensitivity", "calibration.samplers.ensemble"},
     "emcee": {"calibration.samplers.ensemble"},
     "dynesty": {"calibration.samplers.nested"},
@@ -243,7 +250,7 @@ SIM_NAMES = (
     "AreaModel InputError Parameter ParameterError ParameterSet Resident Result Scenario ScenarioError compare "
     "list_activities run toy_area"
 )
-CALIBRATION_NAMES = "Fit Targets fit_core_rates fit_side_job_starts"
+CALIBRATION_NAMES = "Calibration Fit Targets calibrate fit_core_rates fit_side_job_starts"
 
 
 class Import(NamedTuple):
