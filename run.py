@@ -10,6 +10,7 @@ import contextlib
 import errno
 import io
 import json
+import os
 import re
 import shlex
 import shutil
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from calibration import Validation
+    from calibration.calibration import Calibration
     from sim.ensemble import Job
     from sim.evaluation import Evaluation
     from sim.results import Result
@@ -78,11 +80,14 @@ Participants = Annotated[
 Studies = Annotated[int, typer.Option("--studies", metavar="N", help=_t("opt_studies"))]
 Design = Annotated[str, typer.Option("--design", metavar="did", help=_t("opt_design"))]
 SetName = Annotated[str | None, typer.Argument(metavar="SET", help=_t("arg_set"), show_default=False)]
-TargetsFile = Annotated[Path | None, typer.Option("--targets", metavar="CSV", help=_t("opt_targets"))]
 Parts = Annotated[list[str] | None, typer.Option("--part", metavar="PART", help=_t("opt_part"))]
 ValidationOut = Annotated[Path | None, typer.Option("--out", metavar="DIR", help=_t("opt_out_validate"))]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help=_t("opt_seed"))]
 Lang = Annotated[str | None, typer.Option("--lang", metavar="da|en", help=_t("opt_lang"))]
+CalibrationOut = Annotated[Path | None, typer.Option("--out", metavar="DIR", help=_t("opt_out_calibrate"))]
+Structures = Annotated[list[str] | None, typer.Option("--structure", metavar="NAME", help=_t("opt_structure"))]
+Evidence = Annotated[Path | None, typer.Option("--targets", metavar="CSV", help=_t("opt_targets"))]
+NetCdf = Annotated[bool, typer.Option("--netcdf", help=_t("opt_netcdf"))]
 Sensitivity = Annotated[bool, typer.Option("--sensitivity/--no-sensitivity", help=_t("opt_sensitivity"))]
 TryPeople = Annotated[bool, typer.Option("--people-sensitivity", help=_t("opt_people_sensitivity"))]
 Json = Annotated[bool, typer.Option("--json", help=_t("opt_json"))]
@@ -294,7 +299,7 @@ def evaluate_(
 @app.command("validate", help=_t("validate"))
 def validate_(
     set_name: SetName = None,
-    targets: TargetsFile = None,
+    targets: Evidence = None,
     part: Parts = None,
     out: ValidationOut = None,
     force: Force = False,
@@ -304,8 +309,9 @@ def validate_(
     as_json: Json = False,
 ) -> None:
     """Score what each structure says of published shares it was not fitted to."""
-    import os
-
+    # Small products of matrices, as in calibrate.
+    for library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(library, "1")
     from tqdm import tqdm
 
     from calibration import Targets, validate
@@ -345,6 +351,101 @@ def validate_(
     _print_validation(found, lang)
     if out is not None:
         print(text("cli.written", lang, folder=out))
+
+
+@app.command("calibrate", help=_t("calibrate"))
+def calibrate_(
+    structure: Structures = None,
+    targets: Evidence = None,
+    out: CalibrationOut = None,
+    force: Force = False,
+    netcdf: NetCdf = False,
+    workers: Workers = None,
+    seed: Seed = 1,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Make the posterior of one structure, or of all."""
+    # Small products of matrices: threads of the linear algebra would only wait for each other.
+    for library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(library, "1")
+    from calibration import calibration, export, figures, sheet
+    from calibration.structures import STRUCTURES
+    from calibration.targets import Targets
+
+    lang = _language(lang)
+    _numbers_fine(1, 1, workers, seed)
+    names = list(dict.fromkeys(structure or STRUCTURES))
+    wrong = [_wrong_choice("--structure", name, list(STRUCTURES)) for name in names if name not in STRUCTURES]
+    if wrong:
+        raise InputError(wrong)
+    if netcdf:
+        export.installed()
+    evidence = Targets.read(targets)
+    calibration.check(names, evidence)
+    folder = _calibration_folder(out, calibration.settings_of(names, evidence, seed), force)
+    found = calibration.calibrate_into(
+        folder,
+        names,
+        targets=evidence,
+        seed=seed,
+        workers=workers or os.cpu_count() or 1,
+        bars=lambda name: [f"{name}: {text(f'calibration.block_{block}', lang)}" for block in calibration.BLOCKS],
+    )
+    for one in found:
+        sheet.write_sheet(one, folder, lang)
+        figures.write_figures(one, folder / "figures", lang)
+        if netcdf:
+            export.write_netcdf(one, folder)
+    if as_json:
+        _print_json({"folder": str(folder), "structures": [one.summary() for one in found]})
+    else:
+        _print_calibrations(found, folder, lang)
+    if not all(one.converged for one in found):
+        print(text("cli.rules_not_met", lang), file=sys.stderr)
+        raise typer.Exit(3)
+
+
+def _calibration_folder(out: Path | None, settings: dict[str, Any], force: bool) -> Path:
+    """Return the folder of a calibration: a new one, one that was killed, or with force one that is replaced."""
+    from calibration.calibration import clear, is_calibration, unfinished
+
+    if out is None or not out.exists():
+        return _folder(out, "calibration", force)
+    if unfinished(out, settings):
+        return out
+    if not force:
+        raise ResultError([Problem("folder_exists", values={"folder": out})])
+    if not out.is_dir() or (any(out.iterdir()) and not is_calibration(out)):
+        raise ResultError([Problem("not_a_calibration", values={"folder": out})])
+    clear(out)
+    return out
+
+
+def _print_calibrations(found: Sequence[Calibration], folder: Path, lang: str) -> None:
+    """Print how each structure fits, block by block, how the sampler did, and what the data do not tell."""
+    rows = []
+    for one in found:
+        for name, block in one.summary()["blocks"].items():
+            label = text(f"calibration.block_{name}", lang)
+            row = {"structure": one.structure, "block": label}
+            row |= {"chi_square": number(block["chi_square"], lang, 1)}
+            row |= {"degrees": number(block["degrees"], lang, 1)}
+            row |= {"within_rounding": number(block["within_rounding"], lang, 1)}
+            four = block.get("four_state")
+            row |= {"four_state": "" if four is None else number(four, lang, 1)}
+            row |= {"r_hat": number(block["r_hat"], lang, 3), "effective": number(block["effective"], lang)}
+            rows.append(row)
+    _print_rows(rows, False, _headings(list(rows[0]), lang))
+    print()
+    print(text("cli.note_chi_square", lang))
+    for one in found:
+        summary = one.summary()
+        inside = {"inside": summary["within"], "fitted": summary["fitted"]}
+        print(text("cli.note_within", lang, structure=one.structure, **inside))
+        print(text("cli.note_prior_dominated", lang, ids=", ".join(summary["prior_dominated"]) or "–"))
+    print(text("cli.written", lang, folder=folder))
+    print(text("cli.note_use_draws", lang, folder=folder))
 
 
 _EVALUATE_OPTIONS = ("--participants", "--replicates", "--seed", "--workers", "--studies", "--design")

@@ -286,7 +286,7 @@ def fit_posterior(
     rules: Rules | None = None,
     workers: int = 1,
     folder: Path | None = None,
-    progress: bool = False,
+    progress: bool | str = False,
 ) -> Posterior:
     """Sample the posterior of ``problem`` with independent ensembles from over-dispersed optima.
 

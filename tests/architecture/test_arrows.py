@@ -221,10 +221,12 @@ CALIBRATION_MAY = {
     "draws",
     "errors",
     "evaluation",
+    "locale",
     "marginals",
     "measures",
     "parameters",
     "plots",
+    "plots.style",
     "population",
     "recipe",
     "results",
@@ -238,7 +240,12 @@ CALIBRATION_MAY = {
 ONLY = {
     "mesa": {"sim.model"},
     "numba": {"sim.engine.kernels"},
-    "matplotlib": {"sim.plots", *(f"sim.{name}" for name in PLOTS if name != "plots.labels")},
+    "matplotlib": {
+        "sim.plots",
+        *(f"sim.{name}" for name in PLOTS if name != "plots.labels"),
+        "calibration.figures",
+    },
+    "arviz": {"calibration.export"},
     "joblib": {
         "sim.ensemble",
         "sim.evaluation",
@@ -262,7 +269,7 @@ SIM_NAMES = (
     "AreaModel InputError Parameter ParameterError ParameterSet Resident Result Scenario ScenarioError compare "
     "list_activities run toy_area"
 )
-CALIBRATION_NAMES = "Fit Targets Validation fit_core_rates fit_side_job_starts validate"
+CALIBRATION_NAMES = "Calibration Fit Targets Validation calibrate fit_core_rates fit_side_job_starts validate"
 
 
 class Import(NamedTuple):
