@@ -10,6 +10,7 @@ import contextlib
 import errno
 import io
 import json
+import os
 import re
 import shlex
 import shutil
@@ -27,6 +28,8 @@ from sim.locale import LANGUAGES, default_language, number, percent, text
 if TYPE_CHECKING:
     import pandas as pd
 
+    from calibration import Validation
+    from calibration.calibration import Calibration
     from sim.ensemble import Job
     from sim.evaluation import Evaluation
     from sim.results import Result
@@ -76,8 +79,15 @@ Participants = Annotated[
 ]
 Studies = Annotated[int, typer.Option("--studies", metavar="N", help=_t("opt_studies"))]
 Design = Annotated[str, typer.Option("--design", metavar="did", help=_t("opt_design"))]
+SetName = Annotated[str | None, typer.Argument(metavar="SET", help=_t("arg_set"), show_default=False)]
+Parts = Annotated[list[str] | None, typer.Option("--part", metavar="PART", help=_t("opt_part"))]
+ValidationOut = Annotated[Path | None, typer.Option("--out", metavar="DIR", help=_t("opt_out_validate"))]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help=_t("opt_seed"))]
 Lang = Annotated[str | None, typer.Option("--lang", metavar="da|en", help=_t("opt_lang"))]
+CalibrationOut = Annotated[Path | None, typer.Option("--out", metavar="DIR", help=_t("opt_out_calibrate"))]
+Structures = Annotated[list[str] | None, typer.Option("--structure", metavar="NAME", help=_t("opt_structure"))]
+Evidence = Annotated[Path | None, typer.Option("--targets", metavar="CSV", help=_t("opt_targets"))]
+NetCdf = Annotated[bool, typer.Option("--netcdf", help=_t("opt_netcdf"))]
 Sensitivity = Annotated[bool, typer.Option("--sensitivity/--no-sensitivity", help=_t("opt_sensitivity"))]
 TryPeople = Annotated[bool, typer.Option("--people-sensitivity", help=_t("opt_people_sensitivity"))]
 Json = Annotated[bool, typer.Option("--json", help=_t("opt_json"))]
@@ -284,6 +294,158 @@ def evaluate_(
         _print_json(found.to_dict())
     else:
         _print_evaluation(found, lang)
+
+
+@app.command("validate", help=_t("validate"))
+def validate_(
+    set_name: SetName = None,
+    targets: Evidence = None,
+    part: Parts = None,
+    out: ValidationOut = None,
+    force: Force = False,
+    workers: Workers = None,
+    seed: Seed = 1,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Score what each structure says of published shares it was not fitted to."""
+    # Small products of matrices, as in calibrate.
+    for library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(library, "1")
+    from tqdm import tqdm
+
+    from calibration import Targets, validate
+    from calibration.holdouts import PARTS
+
+    lang = _language(lang)
+    if out is not None and out.exists() and not (force and (out / "scores.csv").is_file()):
+        raise ResultError([Problem("folder_exists", values={"folder": out})])
+    structures = None if set_name in (None, "default") else [str(set_name)]
+    used = workers if workers is not None else os.cpu_count() or 1
+    with contextlib.ExitStack() as shown:
+        bars: list[tqdm] = []
+
+        def advance(done: int, fits: int) -> None:
+            if not bars:
+                words = text("cli.progress_fits", lang), text("cli.unit_fit", lang)
+                bars.append(shown.enter_context(tqdm(total=fits, desc=words[0], unit=words[1], file=sys.stderr)))
+            bars[0].update(done - bars[0].n)
+
+        try:
+            found = validate(
+                structures,
+                targets=Targets.read(targets),
+                seed=seed,
+                workers=used,
+                parts=part or PARTS,
+                progress=advance,
+            )
+        except InputError as error:
+            options = {"seed": "--seed", "workers": "--workers", "part": "--part"}
+            raise InputError([replace(p, key=options.get(p.key, p.key)) for p in error.problems]) from error
+    if out is not None:
+        found.save(out, lang)
+    if as_json:
+        _print_json(found.to_dict())
+        return
+    _print_validation(found, lang)
+    if out is not None:
+        print(text("cli.written", lang, folder=out))
+
+
+@app.command("calibrate", help=_t("calibrate"))
+def calibrate_(
+    structure: Structures = None,
+    targets: Evidence = None,
+    out: CalibrationOut = None,
+    force: Force = False,
+    netcdf: NetCdf = False,
+    workers: Workers = None,
+    seed: Seed = 1,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Make the posterior of one structure, or of all."""
+    # Small products of matrices: threads of the linear algebra would only wait for each other.
+    for library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(library, "1")
+    from calibration import calibration, export, figures, sheet
+    from calibration.structures import STRUCTURES
+    from calibration.targets import Targets
+
+    lang = _language(lang)
+    _numbers_fine(1, 1, workers, seed)
+    names = list(dict.fromkeys(structure or STRUCTURES))
+    wrong = [_wrong_choice("--structure", name, list(STRUCTURES)) for name in names if name not in STRUCTURES]
+    if wrong:
+        raise InputError(wrong)
+    if netcdf:
+        export.installed()
+    evidence = Targets.read(targets)
+    calibration.check(names, evidence)
+    folder = _calibration_folder(out, calibration.settings_of(names, evidence, seed), force)
+    found = calibration.calibrate_into(
+        folder,
+        names,
+        targets=evidence,
+        seed=seed,
+        workers=workers or os.cpu_count() or 1,
+        bars=lambda name: [f"{name}: {text(f'calibration.block_{block}', lang)}" for block in calibration.BLOCKS],
+    )
+    for one in found:
+        sheet.write_sheet(one, folder, lang)
+        figures.write_figures(one, folder / "figures", lang)
+        if netcdf:
+            export.write_netcdf(one, folder)
+    if as_json:
+        _print_json({"folder": str(folder), "structures": [one.summary() for one in found]})
+    else:
+        _print_calibrations(found, folder, lang)
+    if not all(one.converged for one in found):
+        print(text("cli.rules_not_met", lang), file=sys.stderr)
+        raise typer.Exit(3)
+
+
+def _calibration_folder(out: Path | None, settings: dict[str, Any], force: bool) -> Path:
+    """Return the folder of a calibration: a new one, one that was killed, or with force one that is replaced."""
+    from calibration.calibration import clear, is_calibration, unfinished
+
+    if out is None or not out.exists():
+        return _folder(out, "calibration", force)
+    if unfinished(out, settings):
+        return out
+    if not force:
+        raise ResultError([Problem("folder_exists", values={"folder": out})])
+    if not out.is_dir() or (any(out.iterdir()) and not is_calibration(out)):
+        raise ResultError([Problem("not_a_calibration", values={"folder": out})])
+    clear(out)
+    return out
+
+
+def _print_calibrations(found: Sequence[Calibration], folder: Path, lang: str) -> None:
+    """Print how each structure fits, block by block, how the sampler did, and what the data do not tell."""
+    rows = []
+    for one in found:
+        for name, block in one.summary()["blocks"].items():
+            label = text(f"calibration.block_{name}", lang)
+            row = {"structure": one.structure, "block": label}
+            row |= {"chi_square": number(block["chi_square"], lang, 1)}
+            row |= {"degrees": number(block["degrees"], lang, 1)}
+            row |= {"within_rounding": number(block["within_rounding"], lang, 1)}
+            four = block.get("four_state")
+            row |= {"four_state": "" if four is None else number(four, lang, 1)}
+            row |= {"r_hat": number(block["r_hat"], lang, 3), "effective": number(block["effective"], lang)}
+            rows.append(row)
+    _print_rows(rows, False, _headings(list(rows[0]), lang))
+    print()
+    print(text("cli.note_chi_square", lang))
+    for one in found:
+        summary = one.summary()
+        inside = {"inside": summary["within"], "fitted": summary["fitted"]}
+        print(text("cli.note_within", lang, structure=one.structure, **inside))
+        print(text("cli.note_prior_dominated", lang, ids=", ".join(summary["prior_dominated"]) or "–"))
+    print(text("cli.written", lang, folder=folder))
+    print(text("cli.note_use_draws", lang, folder=folder))
 
 
 _EVALUATE_OPTIONS = ("--participants", "--replicates", "--seed", "--workers", "--studies", "--design")
@@ -517,6 +679,112 @@ def _print_evaluation(found: Evaluation, lang: str) -> None:
         rate = percent(found.false_positive_rate, lang)
         print(text("cli.note_null", lang, rate=rate, studies=number(found.studies, lang)))
     print(text("cli.note_published", lang))
+
+
+def _print_validation(found: Validation, lang: str) -> None:
+    """Print the scores of every part side by side, what 2013 says of 2016 share by share, and who did best."""
+    scores, cells, fits = (found.table(name) for name in ("scores", "cells", "fits"))
+    for part in found.parts:
+        table = scores[scores["part"] == part]
+        if part == "temporal":
+            print(text("cli.heading_temporal", lang, seed=found.seed))
+        elif part == "by_origin":
+            print(text("cli.heading_by_origin", lang))
+        else:
+            print(text("cli.heading_others", lang))
+        _print_rows([_score_row(row, lang) for row in _records(table)], False, _headings(_SCORE_COLUMNS, lang))
+        print()
+        if part == "temporal":
+            _print_temporal(cells[cells["part"] == part], lang)
+            _print_winner(table, lang)
+            for row in _records(fits[fits["part"] == part]):
+                sampled = {"r_hat": number(row["r_hat"], lang, 3), "effective": number(row["effective"], lang)}
+                fit = {"forecast": _forecast(row["forecast"], lang), "lost": row["prior_dominated"] or "–", **sampled}
+                fit["told"] = len(row["prior_dominated"].split())
+                print(text("cli.fit_of_2013", lang, **fit, parameters=number(row["parameters"], lang)))
+                if not row["converged"]:
+                    print(text("cli.not_converged", lang, forecast=fit["forecast"]))
+            print()
+    if "by_origin" in found.parts:
+        print(text("cli.note_by_origin", lang))
+    if "others" in found.parts:
+        print(text("cli.note_others", lang))
+
+
+_SCORE_COLUMNS = (
+    "forecast",
+    "cells",
+    "log_score",
+    "energy_score",
+    "coverage_50",
+    "coverage_90",
+    "largest_miss",
+    "skill_no_change",
+    "skill_homogeneous",
+)
+
+
+def _forecast(name: str, lang: str) -> str:
+    from calibration.structures import STRUCTURES
+
+    if name in STRUCTURES:
+        return text(f"report.structure_{name}", lang)
+    return text("cli.forecast_no_change", lang) if name == "no_change" else text("cli.forecast_model", lang)
+
+
+def _score_row(row: dict[Any, Any], lang: str) -> dict[str, str]:
+    """Return a row of scores as it is shown; skill is the difference in log score with its standard error."""
+    name = _forecast(row["forecast"], lang)
+    if row["left_out"] == "danish":
+        name = text("cli.without_danish", lang, forecast=name)
+    elif row["left_out"] == "counted_otherwise":
+        name = text("cli.counted_otherwise", lang, forecast=name)
+    elif row["left_out"]:
+        name = text("cli.without_non_western", lang, forecast=name)
+    shown = {"forecast": name, "cells": number(row["cells"], lang), "log_score": number(row["log_score"], lang, 1)}
+    shown["energy_score"] = number(row["energy_score"], lang, 1)
+    shown |= {key: percent(row[key], lang, 0) for key in ("coverage_50", "coverage_90")}
+    shown["largest_miss"] = number(row["largest_miss_points"], lang, 1)
+    for key in ("skill_no_change", "skill_homogeneous"):
+        skill, error = row.get(key), row.get(f"{key}_se")
+        shown[key] = "–" if skill is None else _signed(skill, lang)
+        if error is not None:
+            shown[key] += f" ± {number(error, lang, 1)}"
+    return shown
+
+
+def _signed(value: float, lang: str) -> str:
+    return ("+" if value > 0 else "") + number(value, lang, 1)
+
+
+def _print_temporal(cells: pd.DataFrame, lang: str) -> None:
+    """Print predicted minus published in points, a row a share and a column a forecast."""
+    from sim.measures import MEASURES
+    from sim.plots.labels import group_label
+
+    print(text("cli.heading_misses", lang))
+    rows = []
+    for (group, measure), mine in cells.groupby(["group", "measure"], sort=False):
+        first = mine.iloc[0]
+        label = f"{group_label('cohort', str(group), lang)}: {MEASURES[str(measure)].label(lang)}"
+        row = {"share": label if first["scored"] else label + " *", "published": percent(first["published"], lang, 0)}
+        for one in _records(mine):
+            outside = "" if one["inside_90"] else " !"
+            row[_forecast(one["forecast"], lang)] = _signed(one["miss_points"], lang) + outside
+        rows.append(row)
+    _print_rows(rows, False, _headings(("share", "published"), lang))
+    print(text("cli.note_misses", lang))
+    print()
+
+
+def _print_winner(table: pd.DataFrame, lang: str) -> None:
+    """Say which forecast has the best scores, whichever it is, and how little so few shares can tell."""
+    best = {key: _forecast(str(table.loc[index, "forecast"]), lang) for key, index in _best_of(table).items()}
+    print(text("cli.winner", lang, **best), text("cli.note_few", lang))
+
+
+def _best_of(table: pd.DataFrame) -> dict[str, Any]:
+    return {"by_log": table["log_score"].idxmax(), "by_energy": table["energy_score"].idxmin()}
 
 
 def _uncertainty(result: Result) -> dict[str, Any]:

@@ -6,17 +6,32 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .calibrate import Fit, fit_core_rates, fit_side_job_starts
+    from .calibration import Calibration, calibrate
+    from .holdouts import Validation, validate
+    from .point_fits import Fit, fit_core_rates, fit_side_job_starts
     from .targets import Targets
 
 _HOMES = {
-    "Fit": "calibrate",
+    "Calibration": "calibration",
+    "Fit": "point_fits",
     "Targets": "targets",
-    "fit_core_rates": "calibrate",
-    "fit_side_job_starts": "calibrate",
+    "Validation": "holdouts",
+    "calibrate": "calibration",
+    "fit_core_rates": "point_fits",
+    "fit_side_job_starts": "point_fits",
+    "validate": "holdouts",
 }
 
-__all__ = ["Fit", "Targets", "fit_core_rates", "fit_side_job_starts"]
+__all__ = [
+    "Calibration",
+    "Fit",
+    "Targets",
+    "Validation",
+    "calibrate",
+    "fit_core_rates",
+    "fit_side_job_starts",
+    "validate",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -124,10 +124,15 @@ class BlockTarget(Target):
     note_en: str = ""
 
 
-def published(ids: Sequence[str], weights: Sequence[float]) -> tuple[float, float, float]:
+Book = Mapping[str, Mapping[str, str]]
+"""Rows of ``evidence/targets.csv`` by id, those a user brings in place of the book's own."""
+
+
+def published(ids: Sequence[str], weights: Sequence[float], book: Book | None = None) -> tuple[float, float, float]:
     """Return the weighted sum of printed shares and the interval that their printing leaves open."""
-    values = [float(rows("targets")[id]["value"]) for id in ids]
-    ends = [published_interval(id, value) for id, value in zip(ids, values, strict=True)]
+    found = [(book or rows("targets"))[id] for id in ids]
+    values = [float(row["value"]) for row in found]
+    ends = [published_interval(id, value, row["precision"]) for id, value, row in zip(ids, values, found, strict=True)]
     parts = np.sort(np.transpose(ends) * np.asarray(weights), axis=0)
     return float(np.dot(weights, values)), float(parts[0].sum()), float(parts[1].sum())
 

@@ -109,6 +109,11 @@ class Surface:
         return (self(effects + step) - self(effects - step)) / 2e-4
 
 
+def read_surface() -> Surface:
+    """Return the surface through the shipped grid of studies."""
+    return Surface(pd.read_csv(GRID))
+
+
 def draw(surface: Surface, correlation: float, number: int = DRAWN, seed: int = 1) -> pd.DataFrame:
     """Return ``number`` draws of the odds ratios with ``correlation`` of their logs, and of the effects they mean.
 
@@ -133,7 +138,7 @@ def main(arguments: list[str]) -> None:
     """Print what the draws are for every correlation; ``--grid`` runs the studies they rest on first."""
     if "--grid" in arguments:
         grid().to_csv(GRID, index=False, float_format="%.10g")
-    surface = Surface(pd.read_csv(GRID))
+    surface = read_surface()
     print(f"studies lie {surface.residual:.4f} from the surface (root mean square, log odds ratio)")
     for correlation in CORRELATIONS:
         found = draw(surface, correlation)

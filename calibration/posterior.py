@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -35,6 +35,7 @@ NOTES: Final = {
 }
 """Remarks of the fit table by key."""
 _STARTS: Final = 12
+_GOLDEN: Final = 0.6180339887
 _LEVEL_95: Final = float(norm.ppf(0.975))
 
 
@@ -57,7 +58,8 @@ class Posterior:
 
     ``z``: draws on the unconstrained scale, shape (draws, parameters); ``optima``: the distinct highest points of the
     posterior density, best first, each with its normal approximation (Laplace); ``diagnostics``: how well the sampler
-    did; ``steps``: of each ensemble, forgotten ones included; ``seed``: recorded, never a parameter.
+    did; ``steps``: of each ensemble, forgotten ones included; ``seed``: recorded, never a parameter; ``exact``: what a
+    draw is worth where the density sampled is an approximation that was corrected (:mod:`calibration.surrogate`).
     """
 
     problem: Problem
@@ -66,6 +68,7 @@ class Posterior:
     diagnostics: Diagnostics
     steps: int
     seed: int
+    exact: float = 1.0
 
     @cached_property
     def values(self) -> np.ndarray:
@@ -104,8 +107,9 @@ class Posterior:
         """
         if number > len(self.z):
             raise ValueError(f"{number} draws are wanted and the posterior has {len(self.z)}")
-        chosen = (np.arange(number) * len(self.z)) // number
-        return Posterior(self.problem, self.z[chosen], self.optima, self.diagnostics, self.steps, self.seed)
+        # A place of its own within each stretch: whole stretches would always meet the same walker.
+        chosen = ((np.arange(number) + np.arange(number) * _GOLDEN % 1) * (len(self.z) / number)).astype(int)
+        return replace(self, z=self.z[chosen])
 
     def frame(self) -> pd.DataFrame:
         """Return the draws in natural units, one row a draw and one column a parameter."""
@@ -282,7 +286,7 @@ def fit_posterior(
     rules: Rules | None = None,
     workers: int = 1,
     folder: Path | None = None,
-    progress: bool = False,
+    progress: bool | str = False,
 ) -> Posterior:
     """Sample the posterior of ``problem`` with independent ensembles from over-dispersed optima.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -42,19 +42,22 @@ class Targets:
 
     ``fit``: the 12 printed shares of Figure 4.13 unless changed. ``shown``: the 4 remainders and the readings of
     section 1.2.1 that contradict the figure by a point; they are compared, never fitted. ``hold_out``: none unless
-    asked for with :meth:`with_roles`.
+    asked for with :meth:`with_roles`. ``given`` are the rows a user brought, by id, each with its ``place`` in the
+    file: they replace those of the young, of leisure jobs and of employment, too.
     """
 
     fit: tuple[Target, ...]
     shown: tuple[Target, ...]
     hold_out: tuple[Target, ...] = ()
+    given: Mapping[str, Row] = field(default_factory=dict, hash=False, repr=False)
 
     @classmethod
     def read(cls, path: Path | None = None) -> Targets:
         """Read the targets of the cash-benefit flows from the evidence book.
 
         Rows of the CSV file ``path`` (the columns of ``evidence/targets.csv``) replace the book's by id; a remainder
-        that is not among them follows from the others. Raises ``EvidenceError`` naming every row that cannot be used.
+        that is not among them follows from the others. A column ``role`` gives those rows another role; empty leaves
+        it. Raises ``EvidenceError`` naming every row that cannot be used.
 
         >>> len(Targets.read().fit), len(Targets.read().shown)
         (12, 7)
@@ -62,7 +65,14 @@ class Targets:
         mine = {} if path is None else read_rows(path)
         found = flow_targets_of({**rows("targets"), **mine})
         printed = [t for t in found if t.reading == "a" and not t.remainder]
-        return cls(tuple(printed), tuple(_followed(t, printed, mine) for t in found if t not in printed))
+        shown = tuple(_followed(t, printed, mine) for t in found if t not in printed)
+        roles = {t.id: mine[t.id]["role"] for t in found if mine.get(t.id, {}).get("role")}
+        return cls(tuple(printed), shown, given=mine).with_roles(roles)
+
+    @property
+    def book(self) -> dict[str, Row]:
+        """The rows of the evidence book, the user's own in their place."""
+        return {**rows("targets"), **self.given}
 
     def with_roles(self, roles: Mapping[str, str]) -> Targets:
         """Return the targets with other roles, by target id; the order stays that of the evidence book.
@@ -86,7 +96,8 @@ class Targets:
         chosen = {**known, **roles}
         order = list(rows("targets"))
         everything = sorted((*self.fit, *self.hold_out, *self.shown), key=lambda t: (t.reading, order.index(t.id)))
-        return Targets(**{role: tuple(t for t in everything if chosen[t.id] == role) for role in ROLES})
+        split = {role: tuple(t for t in everything if chosen[t.id] == role) for role in ROLES}
+        return Targets(**split, given=self.given)
 
     def with_intervals(self, intervals: Mapping[str, tuple[float, float]]) -> Targets:
         """Return the targets with other rounding intervals (low, high), by target id.
@@ -115,7 +126,7 @@ class Targets:
             low, high = intervals.get(target.id, (target.low, target.high))
             return replace(target, low=low, high=high)
 
-        return Targets(**{role: tuple(changed(t) for t in getattr(self, role)) for role in ROLES})
+        return Targets(**{role: tuple(changed(t) for t in getattr(self, role)) for role in ROLES}, given=self.given)
 
     def table(self) -> pd.DataFrame:
         """Return one row a target: what it measures, on whom, when, its interval, source and role."""
@@ -124,7 +135,7 @@ class Targets:
         book = rows("targets")
         return pd.DataFrame(
             {
-                **{field.name: getattr(target, field.name) for field in fields(Target)},
+                **{column.name: getattr(target, column.name) for column in fields(Target)},
                 "population": book[target.id]["population"],
                 "source": book[target.id]["source"],
                 "role": role,
@@ -148,13 +159,15 @@ def _followed(target: Target, printed: list[Target], mine: Mapping[str, Row]) ->
 _SAME = ("measure", "unit", "population", "sex", "origin", "year_from", "year_to", "from_state", "to_state")
 """Columns that say what a row is about: a row that replaces another must agree in them."""
 _STATES = ("from_state", "to_state")
+_ROLE = "role"
 
 
 def read_rows(path: Path) -> dict[str, Row]:
     """Return the rows of a user's evidence file by id.
 
-    The file has the columns of ``evidence/targets.csv``, UTF-8 with or without a byte-order mark, separated by commas.
-    Raises ``EvidenceError`` naming every row that cannot be used, each as ``file:line``.
+    The file has the columns of ``evidence/targets.csv`` and may have one more, ``role``; UTF-8 with or without a
+    byte-order mark, separated by commas. A row comes back with its ``place``, ``file:line``.
+    Raises ``EvidenceError`` naming every row that cannot be used, each with its place.
     """
     columns = list(next(iter(rows("targets").values())))
     try:
@@ -168,7 +181,7 @@ def read_rows(path: Path) -> dict[str, Row]:
         raise EvidenceError([Problem("unreadable", values={"path": path, "reason": error})]) from error
     except OSError as error:
         raise EvidenceError([Problem("unreadable", values={"path": path, "reason": error.strerror})]) from error
-    missing, unknown = [c for c in columns if c not in given], [str(c) for c in given if c not in columns]
+    missing, unknown = [c for c in columns if c not in given], [str(c) for c in given if c not in (*columns, _ROLE)]
     if missing or unknown or len(given) != len(set(given)):
         twice = [c for c in dict.fromkeys(given) if given.count(c) > 1]
         values = {"missing": ", ".join(missing) or "-", "unknown": ", ".join([*unknown, *twice]) or "-"}
@@ -178,7 +191,7 @@ def read_rows(path: Path) -> dict[str, Row]:
     problems = list(_problems(path.name, lines))
     if problems:
         raise EvidenceError(problems)
-    return {row["id"]: row for _, row in lines}
+    return {row["id"]: {**row, "place": f"{path.name}:{line}"} for line, row in lines}
 
 
 def _problems(file: str, lines: list[tuple[int, dict[str, str]]]) -> Iterable[Problem]:
@@ -199,6 +212,9 @@ def _problems(file: str, lines: list[tuple[int, dict[str, str]]]) -> Iterable[Pr
                 found.append(Problem("evidence_twice", place, id))
             found += _about(place, row, book[id], states)
             found += _numbers(place, row)
+            if row.get(_ROLE) and row[_ROLE] not in ROLES:
+                values = {"value": row[_ROLE], "allowed": ", ".join(ROLES)}
+                found.append(Problem("choice", place, f"{id}.{_ROLE}", values, nearest(row[_ROLE], ROLES)))
         seen[id] = line
         if found:
             yield from found
@@ -236,6 +252,8 @@ def _numbers(place: str, row: Row) -> Iterable[Problem]:
     for column in ("value", "n"):
         key, value = f"{row['id']}.{column}", _number(row[column])
         if column == "n" and not row["n"]:
+            if rows("targets")[row["id"]]["n"]:
+                yield Problem("evidence_persons", place, key, {"value": "''", "low": 1})
             continue
         if math.isnan(value):
             yield Problem("evidence_number", place, key, {"value": row[column] or "''"})
@@ -283,12 +301,13 @@ def _sums(file: str, sound: Mapping[str, Row], line: Mapping[str, int]) -> Itera
             yield Problem("evidence_sum", place, "", values)
 
 
-def control_path() -> tuple[list[float], list[float]]:
+def control_path(book: Mapping[str, Row] | None = None) -> tuple[list[float], list[float]]:
     """Return the mean ages (years) and leisure-job shares of the matched controls in their five event years.
 
     Their mean age in 2010 is printed, taken as whole years in December, so half a year below the exact age; the start
     year is 2014, so event year k lies 4 + k years later.
     """
-    age_2010 = float(rows("targets")["annex7_1_age_in_2010_control_matched"]["value"])
+    book = book or rows("targets")
+    age_2010 = float(book["annex7_1_age_in_2010_control_matched"]["value"])
     ages = [age_2010 + 0.5 + 4 + k for k in range(-3, 2)]
-    return ages, [float(rows("targets")[id]["value"]) for id in CONTROL_PATH]
+    return ages, [float(book[id]["value"]) for id in CONTROL_PATH]

@@ -173,6 +173,7 @@ class Twin:
         self._across_units = dict(zip(years, across.transpose(0, 3, 2, 1).copy(), strict=True))
         dying = dict(zip(years, tables[:, 0, :, FIRST_CELL[STAYER[_BEGIN[0]]], _GONE], strict=True))
         self._stayer_lives = np.exp(-sum(dying[year] for year in self._year_of[1:]))
+        self._stayer_lives_first = np.exp(-sum(dying[year] for year in self._year_of[1 : COUNTED[0] + 1]))
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -188,18 +189,54 @@ class Twin:
 
         Raises ``ValueError`` for another shape.
         """
-        values = np.asarray(values, dtype=float)
-        free = self.structure.free
-        if values.ndim != 2 or values.shape[1] != len(free):
-            raise ValueError(f"values of {self.structure.key} have shape (draws, {len(free)}), not {values.shape}")
+        values = self._sound(values)
         made = [self._joint_of(part) for part in _parts(values, COLUMNS)]
         joint = np.concatenate(made) if made else np.zeros((0, len(COHORTS), *2 * [len(BENEFIT_GROUPS)]))
         return joint / joint.sum(axis=(2, 3), keepdims=True)
 
+    def at_first(self, values: np.ndarray) -> np.ndarray:
+        """Return the shares of each cohort at month 24 alone, shape (draws, cohorts, groups), four times as fast.
+
+        ``values`` and groups as in :meth:`joint`, whose sums over the later groups these are but for who dies between
+        the counts (a thousandth of a point). Raises ``ValueError`` for another shape.
+        """
+        values = self._sound(values)
+        made = [self._first_of(part) for part in _parts(values, COLUMNS)]
+        shares = np.concatenate(made) if made else np.zeros((0, len(COHORTS), len(BENEFIT_GROUPS)))
+        return shares / shares.sum(axis=2, keepdims=True)
+
+    def _sound(self, values: np.ndarray) -> np.ndarray:
+        values = np.asarray(values, dtype=float)
+        free = self.structure.free
+        if values.ndim != 2 or values.shape[1] != len(free):
+            raise ValueError(f"values of {self.structure.key} have shape (draws, {len(free)}), not {values.shape}")
+        return values
+
+    def _given(self, values: np.ndarray) -> dict[str, np.ndarray]:
+        given = {id: np.full(len(values), value) for id, value in self._held.items()}
+        return given | self.structure.with_ties(dict(zip(self.structure.free, values.T, strict=True)))
+
+    def _first_of(self, values: np.ndarray) -> np.ndarray:
+        draws, given = len(values), self._given(values)
+        shares = np.zeros((draws, len(COHORTS), len(BENEFIT_GROUPS)))
+        years = self._year_of[: COUNTED[0] + 1]
+        strata = self.weights.shape[1]
+        step = max(1, COLUMNS // draws)
+        for first in range(0, strata, step):
+            some = slice(first, min(first + step, strata))
+            p = self._begin(self._hazards(years[0], given, some)[0])
+            chances = {year: self._chances(*self._hazards(year, given, some)) for year in sorted(set(years[1:]))}
+            for year in years[1:]:
+                p = self._forward(p, chances[year])
+            found = np.stack([p[mine].sum(axis=0) for mine in self._in_group], axis=1)
+            found = found.reshape(len(COHORTS), len(BENEFIT_GROUPS), -1, draws)
+            moving = np.stack([1 - given[STAYERS], np.ones(draws)])
+            shares += np.einsum("cs,cd,cgsd->dcg", self.weights[:, some], moving, found)
+        shares[:, 0, _JOB_READY] += given[STAYERS] * (self.weights[0] @ self._stayer_lives_first)
+        return shares
+
     def _joint_of(self, values: np.ndarray) -> np.ndarray:
-        draws = len(values)
-        given = {id: np.full(draws, value) for id, value in self._held.items()}
-        given |= self.structure.with_ties(dict(zip(self.structure.free, values.T, strict=True)))
+        draws, given = len(values), self._given(values)
         joint = np.zeros((draws, len(COHORTS), len(BENEFIT_GROUPS), len(BENEFIT_GROUPS)))
         strata = self.weights.shape[1]
         step = max(1, COLUMNS // draws)
@@ -255,6 +292,7 @@ class Twin:
         for cohort, phase in enumerate(_BEGIN):
             cells = [self._cells.index(int(FIRST_CELL[phase]) + k) for k in DURATION_CLASS[phase, months]]
             past = np.exp(-np.cumsum(total[cells], axis=0))
+            past[0] = np.maximum(past[0], np.finfo(float).tiny)
             past /= past.sum(axis=0)
             early, late = np.split(past, [_length(phase) - 1])
             for found, share in ((phase, 1 - self._inside), (int(ACTIVATED[phase]), self._inside)):

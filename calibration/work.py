@@ -21,8 +21,8 @@ from sim.sources import rows
 from sim.states import ORIGINS, SEXES
 from sim.transitions import FRAILTIES, SIDE_AGES, SIDE_CLASS
 
-from .blocks import Block, BlockTarget, published
-from .calibrate import SIDE_JOB_STARTS, employment, implied_change
+from .blocks import Block, BlockTarget, Book, published
+from .point_fits import SIDE_JOB_STARTS, employment, implied_change
 from .priors import read_priors
 from .targets import AGED_15_20, CONTROL_PATH, control_path
 
@@ -85,9 +85,9 @@ def side_job_paths(parameters: ParameterSet, values: np.ndarray) -> np.ndarray:
 class _LeisureShares:
     """The shares of the leisure-job targets as a function of starting hazards and ending."""
 
-    def __init__(self, parameters: ParameterSet) -> None:
+    def __init__(self, parameters: ParameterSet, book: Book) -> None:
         self.parameters = parameters
-        means, _ = control_path()
+        means, _ = control_path(book)
         ages = np.arange(12 * (_LAST_AGE + 1)) / 12
         weight = norm.pdf(ages[None], np.array(means)[:, None], parameters.value("control_age_sd"))
         aged_15_20 = (ages >= 15) & (ages < 21)
@@ -98,16 +98,16 @@ class _LeisureShares:
         return side_job_paths(self.parameters, np.asarray(values)) @ self.weights.T
 
 
-def leisure_targets() -> tuple[BlockTarget, ...]:
+def leisure_targets(book: Book | None = None) -> tuple[BlockTarget, ...]:
     """Return the shares with a leisure job: the matched controls in five event years, and pupils of 15-20 in 2015."""
-    found = []
+    book, found = book or rows("targets"), []
     for year, id in zip(range(2011, 2016), CONTROL_PATH, strict=True):
-        value, low, high = published((id,), (1.0,))
+        value, low, high = published((id,), (1.0,), book)
         found.append(
             _target((id,), "leisure_job_26h", "controls", f"{year}-12", value, low, high, _PUPILS, "paid_hours")
         )
-    n = np.array([float(rows("targets")[id]["n"]) for id in AGED_15_20])
-    value, low, high = published(AGED_15_20, n / n.sum())
+    n = np.array([float(book[id]["n"]) for id in AGED_15_20])
+    value, low, high = published(AGED_15_20, n / n.sum(), book)
     found.append(
         _target(AGED_15_20, "leisure_job_26h", "aged_15_20", "2015-12", value, low, high, int(n.sum()), "earnings")
     )
@@ -130,10 +130,11 @@ def _target(
     return BlockTarget(id, measure, "block", group, month, value, low, high, n, False, "a", role, counting, ids)
 
 
-def leisure_block(parameters: ParameterSet) -> Block:
+def leisure_block(parameters: ParameterSet, book: Book | None = None) -> Block:
     """Return the leisure jobs: starting hazards and ending with their priors and targets, all else as in
-    ``parameters``."""
-    return Block.of("leisure_jobs", read_priors(LEISURE), leisure_targets(), _LeisureShares(parameters))
+    ``parameters``; ``book`` holds rows in place of the evidence's."""
+    book = book or rows("targets")
+    return Block.of("leisure_jobs", read_priors(LEISURE), leisure_targets(book), _LeisureShares(parameters, book))
 
 
 # --- employment
@@ -163,30 +164,34 @@ class _EmploymentShares:
 
 
 def job_loss_factors() -> tuple[str, ...]:
-    """Return the ids of the factors on job loss from 25 on, in the order of :func:`calibrate.implied_change`."""
+    """Return the ids of the factors on job loss from 25 on, in the order of :func:`point_fits.implied_change`."""
     return tuple(f"job_loss_factor_{sex}_{origin}" for sex, origin in implied_change())
 
 
-def employment_targets() -> tuple[BlockTarget, ...]:
+def employment_targets(book: Book | None = None) -> tuple[BlockTarget, ...]:
     """Return the changes of the employed share that Figure 4.11 implies over 2011-2016, then its levels of 2016
     (shown)."""
+    book = book or rows("targets")
     changes, levels = [], []
-    for (sex, origin), change in implied_change().items():
+    for (sex, origin), change in implied_change(book).items():
         stem, group = f"fig4_11_employed_{sex}_{origin}", f"{sex}_{origin}"
         ids = (stem,) if sex == "men" else (f"{stem}_2009", f"{stem}_2016")
-        n = int(rows("targets")[ids[-1]]["n"])
+        n = int(float(book[ids[-1]]["n"]))
         # Men's share is one rounded level for all years, so its change may be a rounding width either way.
-        low, high = (-0.01, 0.01) if sex == "men" else published(ids, (-5 / 7, 5 / 7))[1:]
+        low, high = (-0.01, 0.01) if sex == "men" else published(ids, (-5 / 7, 5 / 7), book)[1:]
         changes.append(_target(ids, "employed_change", group, "2016-12", change, low, high, n, "change"))
-        level = published(ids[-1:], (1.0,))
+        level = published(ids[-1:], (1.0,), book)
         levels.append(_target(ids[-1:], "employed", group, "2016-12", *level, n, "level", "shown"))
     return (*changes, *levels)
 
 
-def employment_block(parameters: ParameterSet) -> Block:
-    """Return the four factors on job loss from 25 on with their priors and targets, all else as in ``parameters``."""
+def employment_block(parameters: ParameterSet, book: Book | None = None) -> Block:
+    """Return the four factors on job loss from 25 on with their priors and targets, all else as in ``parameters``.
+
+    ``book`` holds rows in place of the evidence's.
+    """
     factors = read_priors(job_loss_factors())
-    return Block.of("employment", factors, employment_targets(), _EmploymentShares(parameters))
+    return Block.of("employment", factors, employment_targets(book), _EmploymentShares(parameters))
 
 
 # --- what no rate decides

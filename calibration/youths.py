@@ -20,7 +20,6 @@ they are pooled with its numbers of persons.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -30,7 +29,7 @@ from sim.scenario import month_number
 from sim.sources import rows
 from sim.states import SEXES
 
-from .blocks import Block, BlockTarget, published
+from .blocks import Block, BlockTarget, Book, published
 from .priors import read_priors
 from .youth_twin import BLOCKS, GROUPS, PROFILE, STARTS, YOUNG, Counted, YouthTwin
 
@@ -57,9 +56,9 @@ _AT_16: Final = ("basic_or_preparatory", "upper_secondary_done_or_ongoing", "emp
 _FIGURE: Final = {"women": "fig4_8_women", "men": "fig4_7_men"}
 
 
-def at_16() -> np.ndarray:
+def at_16(book: Book | None = None) -> np.ndarray:
     """Return the printed shares of ``youth_twin.GROUPS`` at 16 in 2008, shape (sexes, groups)."""
-    book = rows("targets")
+    book = book or rows("targets")
     return np.array([[float(book[f"{_FIGURE[sex]}_16_{group}"]["value"]) for group in _AT_16] for sex in SEXES])
 
 
@@ -105,7 +104,8 @@ class _Spec(NamedTuple):
 
     The rows are averaged by their printed numbers of persons, or added when ``added``; ``persons`` where none is
     printed.
-    ``note``: why the share is missed by more than 2.5 points, in Danish and English.
+    ``note``: why the share is missed by more than 2.5 points, in Danish and English. ``origin``: the one whose row
+    this is, taken from a pooled target.
     """
 
     rows: tuple[str, ...]
@@ -119,12 +119,14 @@ class _Spec(NamedTuple):
     persons: int = 0
     added: bool = False
     note: tuple[str, str] = ("", "")
+    origin: str = ""
 
-    def target(self) -> BlockTarget:
+    def target(self, book: Book) -> BlockTarget:
         """Return the target with its published share."""
-        book = [rows("targets")[id] for id in self.rows]
-        value, low, high = published(self.rows, [1.0] * len(book) if self.added else self.weights().tolist())
-        given = [int(row["n"]) for row in book if row["n"]]
+        alone = self.added or len(self.rows) == 1
+        weights = [1.0] * len(self.rows) if alone else self.weights(book).tolist()
+        value, low, high = published(self.rows, weights, book)
+        given = [int(float(book[id]["n"])) for id in self.rows if book[id]["n"]]
         return BlockTarget(
             id=("+" if self.added else "&").join(self.rows),
             measure=self.measure,
@@ -143,11 +145,13 @@ class _Spec(NamedTuple):
             note_en=self.note[1],
         )
 
-    def weights(self) -> np.ndarray:
-        """Return the rows' printed numbers of persons, as shares."""
+    def weights(self, book: Book) -> np.ndarray:
+        """Return the rows' printed numbers of persons, as shares; of a row from a pooled target its origin's is 1."""
+        if self.origin:
+            return np.array([float(block == self.origin) for block in BLOCKS])
         if self.added or len(self.rows) == 1:
             return np.ones(1)
-        n = np.array([float(rows("targets")[id]["n"]) for id in self.rows])
+        n = np.array([float(book[id]["n"]) for id in self.rows])
         return n / n.sum()
 
 
@@ -225,7 +229,7 @@ _LOWER_AT_17_20: Final = (
 )
 
 
-def _ages() -> Iterator[_Spec]:
+def _ages(book: Book) -> Iterator[_Spec]:
     """Yield the shares of ages at a date."""
     everybody, student = (YOUNG.start, YOUNG.stop - 1), ("basic_school", "in_education")
     row = "fig4_9_derived_share_{}18_{{}}_2011"
@@ -246,7 +250,7 @@ def _ages() -> Iterator[_Spec]:
         yield _Spec((id,), measure, "aged_16_24", "2015-12", read, "income", note=_STUDENTS_AT_WORK)
     ids, read = ("fig4_1_outside_labour_force_2015", "fig4_1_unemployed_2015"), _aged(2015, everybody, ("neet",))
     yield _Spec(ids, "neet", "aged_16_24", "2015-12", read, "income", "shown", "b", added=True)
-    persons = sum(int(float(rows("targets")[id]["value"])) for id in _both("fig4_4_n_all_{}_supported_areas"))
+    persons = sum(int(float(book[id]["value"])) for id in _both("fig4_4_n_all_{}_supported_areas"))
     for id in ("tab4_1_neet_supported", "sec1_youth_neither_supported"):
         read = _aged(2016, everybody, ("neet",))
         yield _Spec((id,), "neet", "aged_16_24", "2016-12", read, "status", "shown", "b", persons)
@@ -264,31 +268,63 @@ def _ages() -> Iterator[_Spec]:
         yield _Spec((id,), "not_in_education", "aged_17_20", "2014-12", read, "education_first", "shown", reading)
 
 
-@lru_cache(maxsize=1)
-def _specs() -> tuple[_Spec, ...]:
-    return (*_figure_4_9(), *_figures_4_7_and_4_8(), *_ages())
+def _specs(book: Book) -> tuple[_Spec, ...]:
+    return (*_figure_4_9(), *_figures_4_7_and_4_8(), *_ages(book))
+
+
+def _left_out(origin: str, book: Book) -> Iterator[_Spec]:
+    """Yield the fitted shares by origin, those of ``origin`` held out; a pooled target gives a share of each."""
+    for spec in _specs(book):
+        if spec.role != "fit":
+            continue
+        if len(spec.rows) == len(BLOCKS) and not spec.added:
+            for block, row in zip(BLOCKS, spec.rows, strict=True):
+                role = "hold_out" if block == origin else "fit"
+                yield spec._replace(rows=(row,), group=f"{block}_{spec.group}", role=role, origin=block)
+        else:
+            yield spec._replace(role="hold_out" if spec.group.startswith(f"{origin}_") else "fit")
 
 
 class _YouthShares:
-    """The shares of all targets as a function of the rates."""
+    """The shares of the targets ``specs``, or of all, as a function of the rates."""
 
-    def __init__(self, parameters: ParameterSet) -> None:
-        self.twin = YouthTwin(parameters, RATES, at_16())
+    def __init__(self, parameters: ParameterSet, book: Book, specs: Sequence[_Spec] | None = None) -> None:
+        self.twin = YouthTwin(parameters, RATES, at_16(book))
+        self.specs = _specs(book) if specs is None else tuple(specs)
+        self.weights = [spec.weights(book) for spec in self.specs]
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         counted = self.twin.counted(values)
-        return np.stack([spec.read(counted, spec.weights()) for spec in _specs()], axis=1)
+        reads = zip(self.specs, self.weights, strict=True)
+        return np.stack([spec.read(counted, weights) for spec, weights in reads], axis=1)
 
 
-def youth_targets() -> tuple[BlockTarget, ...]:
-    """Return the published shares of the young, those fitted, held out and shown.
+def youth_targets(book: Book | None = None) -> tuple[BlockTarget, ...]:
+    """Return the published shares of the young, those fitted, held out and shown; ``book`` in place of the evidence.
 
     >>> [sum(t.role == role for t in youth_targets()) for role in ("fit", "hold_out", "shown")]
     [24, 2, 17]
     """
-    return tuple(spec.target() for spec in _specs())
+    book = book or rows("targets")
+    return tuple(spec.target(book) for spec in _specs(book))
 
 
-def youth_block(parameters: ParameterSet) -> Block:
-    """Return the rates of the young with their priors and targets, everything else as in ``parameters``."""
-    return Block.of("youths", read_priors(RATES), youth_targets(), _YouthShares(parameters))
+def youth_block(parameters: ParameterSet, book: Book | None = None) -> Block:
+    """Return the rates of the young with their priors and targets, everything else as in ``parameters``.
+
+    ``book`` holds rows in place of the evidence's.
+    """
+    book = book or rows("targets")
+    return Block.of("youths", read_priors(RATES), youth_targets(book), _YouthShares(parameters, book))
+
+
+def youth_block_without(parameters: ParameterSet, origin: str, book: Book | None = None) -> Block:
+    """Return the block of the young with the shares printed for ``origin`` (one of BLOCKS) held out.
+
+    Shares pooled over origins in the fit are one of each here. Shares printed for both together stay in the fit, so the
+    origin that is left out is still in them: those of 16 in 2008 and what became of them, and Figure 4.1.
+    """
+    book = book or rows("targets")
+    specs = tuple(_left_out(origin, book))
+    targets = [spec.target(book) for spec in specs]
+    return Block.of(f"youths_without_{origin}", read_priors(RATES), targets, _YouthShares(parameters, book, specs))

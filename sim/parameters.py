@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -33,6 +34,8 @@ WITHOUT_ACTIVATION: Mapping[str, float] = {
 
 _SHARED = ("common", "people")
 """Files of the parameters that every structure shares."""
+POSTERIORS = "JOBVEJE_POSTERIORS"
+"""Environment variable that names the folder of a user's own posteriors, used in place of the shipped ones."""
 _POINT = "history"
 """The structure whose point values stand for ``default``."""
 RIVALS = ("history", "history_stayers", "calendar")
@@ -231,11 +234,14 @@ class ParameterSet(Mapping[str, Parameter]):
 
     @property
     def posterior(self) -> Draws | None:
-        """The posterior draws made for this set; None where none are shipped.
+        """The posterior draws made for this set; None where there are none.
+
+        They lie beside the set; for a shipped one, in the folder the environment variable JOBVEJE_POSTERIORS names, if
+        it names one.
 
         Raises ``ParameterError`` when the file is damaged, incomplete or made for other values than the set has.
         """
-        path = path_of(self.folder or PARAMETER_SETS, self.structure)
+        path = path_of(_posterior_folder(self.folder), self.structure)
         if not path.is_file():
             return None
         bounds = tuple((id, UNITS[card.unit].lowest, UNITS[card.unit].highest) for id, card in self.items())
@@ -355,11 +361,23 @@ class Dealt:
 def posteriors_of(name: str) -> dict[str, Draws]:
     """Return the posterior draws behind ``parameters: name`` by structure; none where none are shipped.
 
-    ``default`` stands for all of ``RIVALS`` that have them. Raises ``ParameterError`` when a file cannot be used.
+    ``default`` stands for all of ``RIVALS`` that have them. Raises ``ParameterError`` when a file cannot be used, and
+    when the user's own folder (JOBVEJE_POSTERIORS) has none of them.
     """
-    names = [s for s in RIVALS if path_of(PARAMETER_SETS, s).is_file()] if name == "default" else [name]
-    found = {name: ParameterSet.read(name).posterior for name in names}
+    folder = _posterior_folder(None)
+    wanted = RIVALS if name == "default" else (name,)
+    found = {s: ParameterSet.read(s).posterior for s in wanted if path_of(folder, s).is_file()}
+    if not found and folder != PARAMETER_SETS:
+        values = {"structures": ", ".join(wanted)}
+        raise ParameterError([Problem("draws_nowhere", place=str(folder), values=values)])
     return {name: draws for name, draws in found.items() if draws is not None}
+
+
+def _posterior_folder(own: Path | None) -> Path:
+    """Return where the draws of a set read from folder ``own`` (None: a shipped one) lie."""
+    if own is not None and own != PARAMETER_SETS:
+        return own
+    return Path(os.environ.get(POSTERIORS) or PARAMETER_SETS)
 
 
 def deal(name: str, draws: int) -> tuple[Dealt, ...]:

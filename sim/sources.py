@@ -188,13 +188,15 @@ def flow_targets_of(found: Mapping[str, Mapping[str, str]]) -> tuple[Target, ...
     return tuple(sorted([*printed, *rests], key=lambda t: (t.reading, order.index(t.id))))
 
 
-def published_interval(id: str, value: float) -> tuple[float, float]:
+def published_interval(id: str, value: float, precision: str | None = None) -> tuple[float, float]:
     """Return the interval that the printing of a published share ``value`` leaves open, within 0 and 1.
 
     Shares printed in whole per cents leave half a point either way, "at least" and "at most" half a point on their own
-    side, and "almost" a whole point below. An id that is not in the evidence book is taken as printed in per cents.
+    side, and "almost" a whole point below. Without ``precision`` it is the evidence book's; an id that is not there is
+    taken as printed in per cents.
     """
-    precision = rows("targets").get(id, {"precision": ""})["precision"]
+    if precision is None:
+        precision = rows("targets").get(id, {"precision": ""})["precision"]
     below, above = _OPEN.get(precision, (_HALF_PER_CENT, _HALF_PER_CENT))
     return max(0.0, value - below), min(1.0, value + above)
 

@@ -29,6 +29,8 @@ from .seeds import ensemble_states
 
 _MOVES: Final = ((emcee.moves.DEMove, 0.8), (emcee.moves.DESnookerMove, 0.2))
 """Differences between walkers, now and then along a line through another one: half the autocorrelation of stretches."""
+_WIDER: Final = 1.15
+"""Scale of proposals around an optimum over that of the normal distribution with the same curvature there."""
 _SETTINGS: Final = "settings.json"
 
 
@@ -113,10 +115,29 @@ class _Block(NamedTuple):
     random_state: tuple[Any, ...]
 
 
-def _run(density: LogDensity, before: _Block, steps: int) -> _Block:
+@dataclass(frozen=True)
+class _Bell:
+    """Proposals that do not depend on where a walker stands: a wide normal distribution around an optimum.
+
+    Where the density is not far from normal most are accepted, and a walker forgets its past in a few steps (Tierney
+    1994, Annals of Statistics 22). ``chance`` is the ensemble's own, as emcee keeps it.
+    """
+
+    near: Optimum
+
+    def __call__(self, places: np.ndarray, chance: Any) -> tuple[np.ndarray, np.ndarray]:
+        root = _WIDER * np.linalg.cholesky(self.near.covariance)
+        standard = chance.standard_normal(places.shape)
+        before = np.linalg.solve(root, (places - self.near.z).T).T
+        return self.near.z + standard @ root.T, 0.5 * ((standard**2).sum(axis=1) - (before**2).sum(axis=1))
+
+
+def _run(density: LogDensity, before: _Block, steps: int, near: Optimum | None) -> _Block:
     """Return the next steps of an ensemble: a function of the block before alone, in whatever process."""
     walkers, parameters = before.chain.shape[1:]
     moves = [(move(), weight) for move, weight in _MOVES]
+    if near is not None:
+        moves.append((emcee.moves.MHMove(_Bell(near)), sum(weight for _, weight in _MOVES)))
     sampler = emcee.EnsembleSampler(walkers, parameters, density, moves=moves, vectorize=True)
     state = emcee.State(before.chain[-1], log_prob=before.log_density[-1], random_state=before.random_state)
     sampler.run_mcmc(state, steps, skip_initial_state_check=True)
@@ -156,13 +177,21 @@ def _load(path: Path) -> _Block:
         raise ResultError([Problem("checkpoint_damaged", values={"path": path})]) from error
 
 
-def _block(density: LogDensity, before: _Block, steps: int, folder: Path | None, ensemble: int, number: int) -> _Block:
+def _block(
+    density: LogDensity,
+    before: _Block,
+    steps: int,
+    near: Optimum | None,
+    folder: Path | None,
+    ensemble: int,
+    number: int,
+) -> _Block:
     """Return a block, from its file when there is one; otherwise run it and write the file."""
     if folder is None:
-        return _run(density, before, steps)
+        return _run(density, before, steps, near)
     path = _path(folder, ensemble, number)
     if not path.is_file():
-        _store(path, _run(density, before, steps))
+        _store(path, _run(density, before, steps, near))
     return _load(path)
 
 
@@ -194,15 +223,18 @@ def sample(
     seed: int,
     *,
     rules: Rules | None = None,
+    near: Optimum | None = None,
     workers: int = 1,
     folder: Path | None = None,
-    progress: bool = False,
+    progress: bool | str = False,
 ) -> Sample:
     """Sample ``density`` with one ensemble an entry of ``starts`` until the rules hold.
 
-    ``starts`` have the shape (ensembles, walkers, parameters). ``workers`` processes share the ensembles and change no
+    ``starts`` have the shape (ensembles, walkers, parameters). With an optimum ``near`` every second step, by chance,
+    proposes from a bell around it, which mixes in a tenth of the steps where the density is not far from normal; what
+    the bell misses is left to the other steps. ``workers`` processes share the ensembles and change no
     byte (``density`` must then be picklable). With a ``folder`` every block is kept there, and a killed computation
-    continues to the same bytes. ``progress`` shows a bar on stderr.
+    continues to the same bytes. ``progress`` shows a bar on stderr, under that name if it is one.
 
     Raises ``ResultError`` when the folder belongs to another computation (other density, starts, seed or rules) or is
     damaged. Look at ``diagnostics.converged``: the rules may not hold after ``rules.most_steps``.
@@ -211,7 +243,8 @@ def sample(
     heights = np.array([density(walkers) for walkers in starts])
     if folder is not None:
         # The density at the starts stands for everything it depends on: data, priors, model.
-        content = hashlib.sha256(starts.tobytes() + heights.tobytes()).hexdigest()
+        bell = b"" if near is None else near.z.tobytes() + near.covariance.tobytes()
+        content = hashlib.sha256(starts.tobytes() + heights.tobytes() + bell).hexdigest()
         _open(folder, {"seed": seed, "content": content, **asdict(rules), "emcee": emcee.__version__})
     states = ensemble_states(seed, len(starts))
     last = [
@@ -221,11 +254,17 @@ def sample(
     blocks: list[list[_Block]] = []
     with (
         Parallel(n_jobs=min(workers, len(starts))) as parallel,
-        tqdm(total=rules.most_steps, unit="step", file=sys.stderr, disable=not progress) as bar,
+        tqdm(
+            total=rules.most_steps,
+            desc=progress if isinstance(progress, str) else None,
+            unit="step",
+            file=sys.stderr,
+            disable=not progress,
+        ) as bar,
     ):
         while True:
             last = parallel(
-                delayed(_block)(density, before, rules.block, folder, ensemble, len(blocks))
+                delayed(_block)(density, before, rules.block, near, folder, ensemble, len(blocks))
                 for ensemble, before in enumerate(last)
             )
             blocks.append(last)
@@ -252,7 +291,7 @@ def _diagnose(chain: np.ndarray, acceptance: float, rules: Rules) -> Diagnostics
     times = np.max([autocorrelation(one) for one in chain], axis=0)
     effective = ensembles * kept * walkers / times
     enough = bool(kept >= rules.lengths * times.max() and effective.min() >= rules.effective)
-    thin = max(1, int(times.max() / 8))
+    thin = max(1, int(times.max() / 8)) if enough else 1
     ratios = r_hat(chain[:, ::thin]) if enough else np.full(parameters, np.inf)
     return Diagnostics(kept, times, ratios, effective, acceptance, enough and bool(ratios.max() < rules.r_hat))
 
@@ -260,9 +299,14 @@ def _diagnose(chain: np.ndarray, acceptance: float, rules: Rules) -> Diagnostics
 def autocorrelation(chain: np.ndarray) -> np.ndarray:
     """Return the integrated autocorrelation time of each parameter in steps, at least 1.
 
-    Goodman and Weare's estimate over the walkers, as in emcee; ``chain`` has the shape (steps, walkers, parameters).
+    Infinite where a walker has not moved. Goodman and Weare's estimate over the walkers, as in emcee; ``chain`` has the
+    shape (steps, walkers, parameters).
     """
-    return np.maximum(np.asarray(emcee.autocorr.integrated_time(chain, tol=0, quiet=True)), 1.0)
+    found = np.full(chain.shape[-1], np.inf)
+    moved = (np.ptp(chain, axis=0) > 0).all(axis=0)
+    if moved.any():
+        found[moved] = np.maximum(emcee.autocorr.integrated_time(chain[..., moved], tol=0, quiet=True), 1.0)
+    return found
 
 
 def r_hat(chain: np.ndarray) -> np.ndarray:

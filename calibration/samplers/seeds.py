@@ -19,6 +19,9 @@ PURPOSES: Final = (
     "synthetic",
     "prior",
     "effects",
+    "surrogate",
+    "network_mothers",
+    "holdouts",
 )
 """What chance is for; append only, the position is part of the seed."""
 

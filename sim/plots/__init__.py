@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from ..errors import Problem, ResultError
 from ..headline import FOR_LEVELS, headline_measures, one_view, told_band
 from .differences import differences_alt, differences_data, differences_figure, forest_alt, forest_data, forest_figure
+from .holdouts import forecast_label, holdouts_figure, scores_figure
 from .labels import (
     Row,
     activity_labels,
@@ -72,6 +73,7 @@ __all__ = [
     "flows_alt",
     "flows_data",
     "flows_figure",
+    "forecast_label",
     "forest_alt",
     "forest_data",
     "forest_figure",
@@ -79,6 +81,7 @@ __all__ = [
     "funnel_data",
     "funnel_figure",
     "group_label",
+    "holdouts_figure",
     "observed_alt",
     "observed_data",
     "observed_figure",
@@ -98,6 +101,7 @@ __all__ = [
     "queues_figure",
     "quoted",
     "records",
+    "scores_figure",
     "sensitivity_alt",
     "sensitivity_data",
     "sensitivity_figure",

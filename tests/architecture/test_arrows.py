@@ -17,7 +17,18 @@ import sim
 
 ROOT = Path(run.__file__).parent
 ENGINE = ("engine.ledger", "engine.months", "engine.streams")
-SUBJECTS = ("differences", "labels", "observed", "outcomes", "people", "queues", "sensitivity", "structures", "study")
+SUBJECTS = (
+    "differences",
+    "holdouts",
+    "labels",
+    "observed",
+    "outcomes",
+    "people",
+    "queues",
+    "sensitivity",
+    "structures",
+    "study",
+)
 SUBJECTS += ("style",)
 PLOTS = tuple(f"plots.{subject}" for subject in SUBJECTS)
 
@@ -181,6 +192,7 @@ ARROWS: dict[str, set[str]] = {
     "plots.labels": {"activities", "locale", "measures", "plots.style", "states"},
     "plots.outcomes": {"locale", "measures", "plots.labels", "plots.style", "scenario", "states"},
     "plots.differences": {"headline", "locale", "measures", "plots.labels", "plots.style", "scenario"},
+    "plots.holdouts": {"locale", "measures", "plots.labels", "plots.structures", "plots.style"},
     "plots.observed": {"locale", "plots.labels", "plots.style"},
     "plots.people": {"locale", "plots.labels", "plots.style", "sources", "states"},
     "plots.queues": {"locale", "plots.labels", "plots.style", "scenario"},
@@ -213,9 +225,12 @@ CALIBRATION_MAY = {
     "draws",
     "errors",
     "evaluation",
+    "locale",
     "marginals",
     "measures",
     "parameters",
+    "plots",
+    "plots.style",
     "population",
     "recipe",
     "results",
@@ -229,8 +244,19 @@ CALIBRATION_MAY = {
 ONLY = {
     "mesa": {"sim.model"},
     "numba": {"sim.engine.kernels"},
-    "matplotlib": {"sim.plots", *(f"sim.{name}" for name in PLOTS if name != "plots.labels")},
-    "joblib": {"sim.ensemble", "sim.evaluation", "sim.sensitivity", "calibration.samplers.ensemble"},
+    "matplotlib": {
+        "sim.plots",
+        *(f"sim.{name}" for name in PLOTS if name != "plots.labels"),
+        "calibration.figures",
+    },
+    "arviz": {"calibration.export"},
+    "joblib": {
+        "sim.ensemble",
+        "sim.evaluation",
+        "sim.sensitivity",
+        "calibration.holdouts",
+        "calibration.samplers.ensemble",
+    },
     "emcee": {"calibration.samplers.ensemble"},
     "dynesty": {"calibration.samplers.nested"},
     "typer": {"run"},
@@ -247,7 +273,7 @@ SIM_NAMES = (
     "AreaModel InputError Parameter ParameterError ParameterSet Resident Result Scenario ScenarioError compare "
     "list_activities run toy_area"
 )
-CALIBRATION_NAMES = "Fit Targets fit_core_rates fit_side_job_starts"
+CALIBRATION_NAMES = "Calibration Fit Targets Validation calibrate fit_core_rates fit_side_job_starts validate"
 
 
 class Import(NamedTuple):
@@ -297,7 +323,7 @@ def arrows_of(name: str) -> set[str]:
 
 
 def test_every_module_is_read():
-    assert {"run", "sim", "sim.model", "sim.engine.kernels", "calibration", "calibration.calibrate"} <= set(MODULES)
+    assert {"run", "sim", "sim.model", "sim.engine.kernels", "calibration", "calibration.point_fits"} <= set(MODULES)
     assert {f"sim.{name}".rstrip(".") for name in ARROWS} == {name for name in MODULES if name.split(".")[0] == "sim"}
     assert sum(len(list(imports_of(name))) for name in MODULES) > 200
 
@@ -340,7 +366,7 @@ def test_calibration_imports_only_its_part_of_sim(name: str):
 def test_nobody_but_calibration_itself_and_the_door_imports_calibration():
     importers = {name for name in MODULES for found in imports_of(name) if found.module.split(".")[0] == "calibration"}
     assert {name.split(".")[0] for name in importers} <= {"calibration", "run"}
-    assert "calibration.calibrate" in importers
+    assert "calibration.point_fits" in importers
     assert not [name for name in MODULES for found in imports_of(name) if found.module == "run"]
 
 

@@ -13,7 +13,7 @@ import pytest
 from lives import assert_same_lives, common, reached
 
 import run
-from calibration.calibrate import leisure_job_shares
+from calibration.point_fits import leisure_job_shares
 from calibration.structures import STRUCTURES
 from sim import AreaModel, Scenario, ensemble
 from sim.activities import ActivityType, catalogue

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from calibration import fit_core_rates
-from calibration.calibrate import without_usual_activation
+from calibration.point_fits import without_usual_activation
 from calibration.structures import RETURNS, STAYERS, STRUCTURES
 from calibration.twin import Twin
 from sim import ParameterSet

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from calibration import Targets
-from calibration.calibrate import _share, cohort_shares, cohort_weights
+from calibration.point_fits import _share, cohort_shares, cohort_weights
 from sim import ParameterSet, Scenario, run
 from sim.parameters import WITHOUT_ACTIVATION
 from sim.results import Result

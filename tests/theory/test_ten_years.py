@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import run
-from calibration.calibrate import implied_change
+from calibration.point_fits import implied_change
 from sim import AreaModel, Scenario
 from sim.engine.ledger import KINDS
 from sim.measures import VIEWS, Columns

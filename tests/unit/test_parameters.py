@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from calibration.calibrate import SIDE_JOB_STARTS, implied_change
+from calibration.point_fits import SIDE_JOB_STARTS, implied_change
 from calibration.structures import STRUCTURES
 from calibration.youths import RATES
 from sim import Parameter, ParameterError, ParameterSet

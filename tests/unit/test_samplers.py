@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -282,3 +283,42 @@ def test_starts_of_optima_begin_with_the_prior_median():
     assert alone.log_density == pytest.approx(find_optima(flows, 2, 3)[0].log_density, abs=1e-6)
     assert np.abs(gradient(flows.log_posterior, alone.z)).max() < 1e-2
     assert flows.log_posterior(centres(flows.priors)[None])[0] < alone.log_density
+
+
+# --- proposals around an optimum
+
+
+@pytest.mark.parametrize(("shift", "width"), [(0.0, 1.0), (0.8, 1.0), (0.0, 2.0), (0.5, 0.6)])
+def test_proposals_around_an_optimum_leave_the_distribution_as_it_is(starts: np.ndarray, shift: float, width: float):
+    """A bell that is right, beside, too wide or too narrow: mean and spread are those of the density all the same."""
+    [best] = optima(normal, np.zeros((1, 3)))
+    near = replace(best, z=best.z + shift * best.errors, covariance=width**2 * best.covariance)
+    rules = Rules(lengths=1e9, block=400, most_steps=400)
+    made = sample(normal, starts, 1, rules=rules, near=near)
+    flat, effective = made.flat, made.diagnostics.effective
+    spread = np.sqrt(np.diag(COVARIANCE))
+    # Four standard errors of a mean and of a standard deviation from so many effective draws.
+    assert (np.abs(flat.mean(axis=0) - MEAN) < 4 * spread / np.sqrt(effective)).all()
+    assert (np.abs(flat.std(axis=0, ddof=1) / spread - 1) < 4 / np.sqrt(2 * effective)).all()
+
+
+def test_proposals_around_an_optimum_forget_faster(starts: np.ndarray):
+    [best] = optima(normal, np.zeros((1, 3)))
+    rules = Rules(lengths=1e9, block=400, most_steps=400)
+    near, far = (sample(normal, starts, 1, rules=rules, near=bell) for bell in (best, None))
+    assert near.diagnostics.autocorrelation.max() < 0.5 * far.diagnostics.autocorrelation.max()
+    assert near.diagnostics.acceptance > far.diagnostics.acceptance
+
+
+def test_a_computation_with_other_proposals_is_another_one(starts: np.ndarray, tmp_path: Path):
+    [best] = optima(normal, np.zeros((1, 3)))
+    sample(normal, starts, 1, rules=SHORT, near=best, folder=tmp_path)
+    with pytest.raises(ResultError):
+        sample(normal, starts, 1, rules=SHORT, folder=tmp_path)
+
+
+def test_a_walker_that_never_moved_has_forgotten_nothing():
+    chain = generator(1, "synthetic").standard_normal((50, 4, 3))
+    times = autocorrelation(chain)
+    chain[:, 2, 1] = 0.0
+    assert autocorrelation(chain).tolist() == [times[0], np.inf, times[2]]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calibration.calibrate import cohort_shares
+from calibration.point_fits import cohort_shares
 from calibration.structures import STAYERS, STRUCTURES, Structure
 from calibration.twin import COLUMNS, COUNTED, Twin, cohort_weights, joint, reform_factors
 from sim import ParameterSet

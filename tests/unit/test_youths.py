@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from calibration.blocks import COUNTING, WITHIN, Block, laplace
-from calibration.calibrate import employment, fit_youths, implied_change, leisure_job_shares
+from calibration.point_fits import employment, fit_youths, implied_change, leisure_job_shares
 from calibration.priors import unconstrained, values_of
 from calibration.samplers.seeds import generator
 from calibration.targets import control_path

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from calibration import Fit, Targets, fit_core_rates, fit_side_job_starts
-from calibration.calibrate import (
+from calibration.point_fits import (
     PULL,
     ROUNDING,
     SIDE_JOB_STARTS,
@@ -123,7 +123,7 @@ def test_the_fit_is_close_to_the_published_shares(parameters: ParameterSet) -> N
 @by_structure
 def test_the_fit_finds_known_values_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the pull, of which the truth of the made shares knows nothing."""
-    monkeypatch.setattr("calibration.calibrate.PULL", 1e6)
+    monkeypatch.setattr("calibration.point_fits.PULL", 1e6)
     parameters, structure = ParameterSet.read(name), STRUCTURES[name]
     luck = np.random.default_rng(1)
     truth = structure.with_ties({id: parameters.value(id) * np.exp(luck.normal(0, 0.3)) for id in structure.fitted})
@@ -234,7 +234,7 @@ def test_write_renews_values_and_ranges_and_nothing_else(name: str, tmp_path: Pa
     factors = {id: 1.5 if id == STAYERS else 2 for id in fit.values}
     changed = written("changed", replace(fit, values={id: factors[id] * value for id, value in fit.values.items()}))
     for id in parameters:
-        assert changed.value(id) == pytest.approx(factors.get(id, 1) * parameters.value(id), rel=2e-7)
+        assert changed.value(id) == pytest.approx(factors.get(id, 1) * parameters.value(id), rel=5e-7)
         assert replace(changed[id], value=0, range=(0, 0)) == replace(parameters[id], value=0, range=(0, 0))
 
 

@@ -3,7 +3,7 @@
 What a structure leaves free is fitted to the 12 printed shares of the 2011 cohorts; a constant makes usual activation
 neutral on them; factors on job loss to the change of employment over 2011-2016; the starting hazards of side jobs, the
 same in all structures, to the leisure-job shares of the published control group; the rates of the young, the same in
-all structures, too, to what is published of them (the optimum of their posterior). ``python -m calibration.calibrate``
+all structures, too, to what is published of them (the optimum of their posterior). ``python -m calibration.point_fits``
 prints the fits of all structures or of those named; ``--write`` renews the shipped parameter sets.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -252,12 +252,12 @@ def employment(parameters: ParameterSet, people: Persons, months: int) -> np.nda
     return np.stack(out)
 
 
-def implied_change() -> dict[tuple[str, str], float]:
+def implied_change(book: Mapping[str, Mapping[str, str]] | None = None) -> dict[tuple[str, str], float]:
     """Return the change of the employed share at 25-50 over 2011-2016 that Figure 4.11 implies, by sex and origin.
 
     Women's rows are of 2009 and 2016, taken as a straight line; men's share is printed as one level for all years.
     """
-    found = rows("targets")
+    found = book or rows("targets")
     change = {("men", origin): 0.0 for origin in ("danish", "non_western")}
     for origin in ("danish", "non_western"):
         first, last = (float(found[f"fig4_11_employed_women_{origin}_{year}"]["value"]) for year in (2009, 2016))
