@@ -429,7 +429,7 @@ def _rows(
             "residual_points": 100 * miss,
             "standardised": miss / predicted.std(axis=0, ddof=1),
             "inside": (fitted >= likelihood.low) & (fitted <= likelihood.high),
-            "within": np.abs(miss) <= WITHIN + (likelihood.high - likelihood.low) / 2,
+            "within": np.abs([t.published for t in targets] - fitted) <= WITHIN,
             "note_da": [note["da"] for note in notes],
             "note_en": [note["en"] for note in notes],
         }
