@@ -169,7 +169,8 @@ def _store(path: Path, block: _Block) -> None:
 def _load(path: Path) -> _Block:
     """Read a block. Raises ``ResultError`` when the file is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as data:
+        # numpy leaves a file open that turns out to be damaged.
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as data:
             place, has_gauss, gauss = data["rest"]
             state = (str(data["kind"]), data["keys"], int(place), int(has_gauss), float(gauss))
             return _Block(data["chain"], data["log_density"], data["accepted"], state)
