@@ -35,7 +35,7 @@ from .flows import flows_problem
 from .four_state import problem as four_state_problem
 from .likelihood import Likelihood, Problem
 from .posterior import DRAWS, NOTES, Posterior, TotalFit, best_chi_square, find_optima, fit_posterior
-from .priors import PRIORS, read_priors
+from .priors import PRIORS, read_priors, values_of
 from .samplers.ensemble import Rules
 from .samplers.seeds import generators
 from .structures import STRUCTURES
@@ -174,9 +174,14 @@ class Calibration:
 
     @cached_property
     def profiles(self) -> dict[str, pd.DataFrame]:
-        """The profile likelihood of every parameter of the flows, priors left out: columns value, deviance."""
+        """The profile likelihood of every parameter of the flows, priors left out: columns value, deviance.
+
+        Eleven values a parameter, up to three standard errors either side of the optimum.
+        """
         posterior = self.posteriors[FLOWS]
-        return {id: posterior.profile(id) for id in posterior.problem.ids}
+        best, priors = posterior.optima[0], posterior.problem.priors
+        grid = values_of(priors, best.z + np.linspace(-3, 3, 11)[:, None] * best.errors)
+        return {id: posterior.profile(id, column) for id, column in zip(posterior.problem.ids, grid.T, strict=True)}
 
     @property
     def effects_met(self) -> float:

@@ -72,10 +72,15 @@ def _fitted(found: Calibration) -> pd.DataFrame:
     return table[(table["role"] == "fit") & (table["block"] != PLACED)].reset_index(drop=True)
 
 
-def _target_words(table: pd.DataFrame) -> list[str]:
+def _target_words(table: pd.DataFrame, lang: str) -> list[str]:
     """Return what each target is in one line: who, what, when."""
+
+    def say(kind: str, key: str) -> str:
+        return text(f"calibration.{kind}_{key}", lang)
+
     columns = (table[name] for name in ("group", "measure", "month"))
-    return [f"{group}: {measure}, {month[:4]}" for group, measure, month in zip(*columns, strict=True)]
+    found = [f"{say('group', g)}: {say('measure', m)}, {month[:4]}" for g, m, month in zip(*columns, strict=True)]
+    return [words[:1].upper() + words[1:] for words in found]
 
 
 @drawn
@@ -89,7 +94,7 @@ def fit_figure(found: Calibration, lang: str) -> Figure:
     axes.hlines(places, 100 * table["predicted_low"], 100 * table["predicted_high"], color=BLUE, lw=2.5, alpha=0.45)
     axes.hlines(places - 0.22, 100 * table["low"], 100 * table["high"], color=VERMILLION, lw=5)
     axes.plot(100 * table["fitted"], places, "o", color=BLUE, ms=4.5)
-    for at, words in zip(places, _target_words(table), strict=True):
+    for at, words in zip(places, _target_words(table, lang), strict=True):
         axes.text(-0.02, at, words, transform=_beside(axes), ha="right", va="center")
     for block in table["block"].unique():
         first = places[(table["block"] == block).to_numpy()][0]
@@ -100,7 +105,7 @@ def fit_figure(found: Calibration, lang: str) -> Figure:
     handles = [Line2D([], [], color=VERMILLION, lw=5), Line2D([], [], color=BLUE, lw=2.5, marker="o", ms=4.5)]
     keys = [text("calibration.key_published", lang), text("calibration.key_fitted", lang)]
     whole = figure.get_size_inches()[1] * 96
-    legend(figure, handles, keys, 2, (_LABELS / WIDTH - 0.01, 1 - 34 / whole))
+    legend(figure, handles, keys, 2, (8 / WIDTH, 1 - 34 / whole))
     _title(figure, "fit", found, lang)
     return figure
 
@@ -168,18 +173,18 @@ def pairs_figure(found: Calibration, lang: str) -> Figure:
     pairs.sort(key=lambda pair: -pair[0])
     size, gap = 210, 88
     rows = -(-PAIRS // 3)
-    figure = new_figure(50 + rows * (size + gap))
+    figure = new_figure(62 + rows * (size + gap))
     for place, (_, strength, posterior, i, j) in enumerate(pairs[:PAIRS]):
         column, row = place % 3, place // 3
-        axes = axes_at(figure, 70 + column * (size + 75), 46 + row * (size + gap), size, size)
+        axes = axes_at(figure, 76 + column * (size + 72), 66 + row * (size + gap), size, size)
         first, second = (posterior.problem.priors[k] for k in (i, j))
         axes.plot(
             posterior.z[:, i] - first.centre, posterior.z[:, j] - second.centre, ".", color=BLUE, ms=1.8, alpha=0.4
         )
         value_axis(axes, lang, horizontal=True, most=4)
         value_axis(axes, lang, most=4)
-        axes.set_xlabel(fold(first.label(lang), 36), fontsize=SMALL)
-        axes.set_ylabel(fold(second.label(lang), 36), fontsize=SMALL)
+        axes.set_xlabel(fold(first.label(lang), 34), fontsize=SMALL)
+        axes.set_ylabel(fold(second.label(lang), 34), fontsize=SMALL)
         axes.set_title(number(strength, lang, 2), fontsize=SMALL, color=GREY)
     _title(figure, "pairs", found, lang)
     return figure
@@ -191,10 +196,10 @@ def profiles_figure(found: Calibration, lang: str) -> Figure:
     posterior = found.posteriors[FLOWS]
     size, gap, across = 190, 84, 4
     rows = -(-len(posterior.problem.ids) // across)
-    figure = new_figure(70 + rows * (size * 0.62 + gap))
+    figure = new_figure(60 + rows * (size * 0.62 + gap))
     for place, prior in enumerate(posterior.problem.priors):
         axes = axes_at(
-            figure, 56 + place % across * (size + 26), 60 + place // across * (size * 0.62 + gap), size, size * 0.62
+            figure, 36 + place % across * (size + 30), 92 + place // across * (size * 0.62 + gap), size, size * 0.62
         )
         profile = found.profiles[prior.id]
         axes.plot(100 * profile["value"], profile["deviance"], color=BLUE, lw=1.6)
@@ -203,8 +208,7 @@ def profiles_figure(found: Calibration, lang: str) -> Figure:
         axes.set_title(fold(prior.label(lang), 30), fontsize=SMALL)
         value_axis(axes, lang, " %", horizontal=True, most=3)
         value_axis(axes, lang, most=4)
-        if place % across == 0:
-            axes.set_ylabel(fold(text("calibration.axis_deviance", lang), 20), fontsize=SMALL)
+    write(figure, 12, 30, text("calibration.axis_deviance", lang), color=GREY)
     _title(figure, "profiles", found, lang)
     return figure
 
@@ -214,22 +218,22 @@ def checks_figure(found: Calibration, lang: str) -> Figure:
     """Return what the posterior predicts of each share of the flows, and what was published, with p."""
     posterior = found.posteriors[FLOWS]
     table = found.fit[(found.fit["block"] == FLOWS) & (found.fit["role"] == "fit")]
-    heads = zip(_target_words(table), table["p"], strict=True)
+    heads = zip(_target_words(table, lang), table["p"], strict=True)
     predicted = 100 * posterior.predicted()
-    size, gap, across = 190, 62, 4
+    size, gap, across = 190, 84, 4
     targets = posterior.problem.targets
     rows = -(-len(targets) // across)
-    figure = new_figure(66 + rows * (size * 0.6 + gap))
+    figure = new_figure(60 + rows * (size * 0.6 + gap))
     for place, (target, column, (head, p)) in enumerate(zip(targets, predicted.T, heads, strict=True)):
         axes = axes_at(
-            figure, 26 + place % across * (size + 30), 62 + place // across * (size * 0.6 + gap), size, size * 0.6
+            figure, 26 + place % across * (size + 30), 86 + place // across * (size * 0.6 + gap), size, size * 0.6
         )
         axes.hist(column, bins=40, color=BLUE, alpha=0.55)
         axes.axvline(100 * target.centre, color=VERMILLION, lw=1.8)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         value_axis(axes, lang, " %", horizontal=True, most=4)
-        axes.set_title(f"{head}\np = {number(p, lang, 2)}", fontsize=SMALL)
+        axes.set_title(f"{fold(head, 30)}\np = {number(p, lang, 2)}", fontsize=SMALL)
     _title(figure, "checks", found, lang)
     return figure
 

@@ -15,7 +15,7 @@ from .likelihood import Problem
 from .priors import centres, draw, spreads, unconstrained, values_of
 from .samplers.ensemble import Diagnostics, Rules, dispersed, sample
 from .samplers.nested import Nested, sample_nested
-from .samplers.optimum import Optimum, climb, optima
+from .samplers.optimum import Optimum, optima
 from .samplers.seeds import generator
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ NOTES: Final = {
 }
 """Remarks of the fit table by key."""
 _STARTS: Final = 12
+_PROFILE_STEP: Final = 1e-4
+_PROFILE_ROUNDS: Final = 40
+_PROFILE_GAIN: Final = 1e-4
+"""Steps of derivatives, most steps, and the gain in log likelihood below which a point has arrived."""
 _GOLDEN: Final = 0.6180339887
 _LEVEL_95: Final = float(norm.ppf(0.975))
 
@@ -222,31 +226,59 @@ class Posterior:
 
         priors, best = self.problem.priors, self.optima[0]
         mine = self.problem.ids.index(id)
-        others = np.arange(len(priors)) != mine
         if values is None:
             grid = best.z[mine] + np.linspace(-4, 4, 17) * best.errors[mine]
         else:
             filled = np.tile(values_of(priors, best.z), (len(values), 1))
             filled[:, mine] = values
             grid = unconstrained(priors, filled)[:, mine]
-        full = best.z.copy()
-        heights = np.empty(len(grid))
-        # Outwards from the optimum, each fit beginning where its neighbour ended.
-        middle = int(np.abs(grid - best.z[mine]).argmin())
-        for side in (range(middle, len(grid)), range(middle - 1, -1, -1)):
-            start = best.z[others]
-            for i in side:
-
-                def height(rest: np.ndarray, at: float = float(grid[i])) -> np.ndarray:
-                    points = np.tile(full, (len(rest), 1))
-                    points[:, mine], points[:, others] = at, rest
-                    return self.problem.log_likelihood(points)
-
-                start, heights[i] = climb(height, start)
-        top = max(climb(self.problem.log_likelihood, best.z)[1], heights.max())
+        points = np.tile(best.z, (len(grid), 1))
+        points[:, mine] = grid
+        heights = highest(self.problem, points, np.arange(len(priors)) != mine)
+        top = max(highest(self.problem, best.z[None], np.ones(len(priors), dtype=bool))[0], heights.max())
         shown = np.tile(best.z, (len(grid), 1))
         shown[:, mine] = grid
         return pd.DataFrame({"value": values_of(priors, shown)[:, mine], "deviance": 2 * (top - heights)})
+
+
+def highest(problem: Problem, points: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Return the highest log likelihood reached from each of ``points`` (points, parameters), shape (points,).
+
+    ``free`` (parameters,) tells which parameters may move. Levenberg-Marquardt steps, all points at once: the gradient
+    is that of the log likelihood, the curvature that of the weighted misses.
+    """
+    moving = np.flatnonzero(free)
+    likelihood, number = problem.likelihood, len(moving)
+    steps = _PROFILE_STEP * np.eye(points.shape[1])[moving]
+    points, damping = points.copy(), np.full(len(points), 1e-2)
+    heights = problem.log_likelihood(points)
+    climbing = np.isfinite(heights)
+    for _ in range(_PROFILE_ROUNDS):
+        at = np.flatnonzero(climbing)
+        if not len(at):
+            break
+        here = points[at]
+        around = np.concatenate([here[:, None] + steps, here[:, None] - steps], axis=1).reshape(-1, here.shape[1])
+        joint = problem.joint_at(np.concatenate([around, here]))
+        split = len(around)
+        up, down = np.split(likelihood.log_density(joint[:split]).reshape(len(at), 2, number), 2, axis=1)
+        gradient = (up - down)[:, 0] / (2 * _PROFILE_STEP)
+        more, less = np.split(likelihood.shares(joint[:split]).reshape(len(at), 2, number, -1), 2, axis=1)
+        slope = (more - less)[:, 0] / (2 * _PROFILE_STEP)
+        weight = np.linalg.inv(likelihood.covariance(joint[split:]))
+        curvature = np.einsum("pik,pkl,pjl->pij", slope, weight, slope)
+        diagonal = np.arange(number)
+        curvature[:, diagonal, diagonal] += damping[at, None] * (curvature[:, diagonal, diagonal] + 1.0)
+        step = np.clip(np.linalg.solve(curvature, gradient[:, :, None])[:, :, 0], -1, 1)
+        tried = here.copy()
+        tried[:, moving] += step
+        found = problem.log_likelihood(tried)
+        gain = np.where(np.isfinite(found), found - heights[at], -np.inf)
+        better = gain > 0
+        points[at[better]], heights[at[better]] = tried[better], found[better]
+        damping[at] = np.where(better, damping[at] / 5, damping[at] * 4)
+        climbing[at] = ~((better & (gain < _PROFILE_GAIN)) | (damping[at] > 1e6))
+    return heights
 
 
 def find_optima(problem: Problem, seed: int, starts: int = _STARTS) -> list[Optimum]:

@@ -92,6 +92,11 @@ def _features(centre: np.ndarray, scale: np.ndarray, values: np.ndarray) -> np.n
     return found
 
 
+def _number(parameters: int) -> int:
+    """Return how many points a round adds."""
+    return PER_TERM * len(_terms(parameters)[-1][0])
+
+
 def fit_with_surrogate(
     problem: Problem,
     found: Sequence[Optimum],
@@ -112,7 +117,7 @@ def fit_with_surrogate(
     """
     best = found[0]
     luck = generators(seed, "surrogate", ROUNDS + 2)
-    number = PER_TERM * len(_terms(len(best.z))[-1][0])
+    number = _number(len(best.z))
     widths = np.linalg.cholesky(best.covariance)
     points = best.z + _WIDER[0] * luck[0].standard_normal((number, len(best.z))) @ widths.T
     places, shares = np.zeros((0, len(best.z))), None
