@@ -25,6 +25,7 @@ import numpy as np
 from sim.draws import Draws, Origin, write_draws
 from sim.errors import EvidenceError, ParameterError, nearest
 from sim.errors import Problem as Fault
+from sim.locale import LANGUAGES
 from sim.parameters import ParameterSet
 from sim.sources import COHORT_SIZES, PARAMETER_SETS, Target, rows
 
@@ -598,16 +599,21 @@ def today() -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Renew the shipped draws of the structures named, or of all, and print what each took."""
+    """Renew the shipped draws of the structures named, or of all, and print what each took and how it fits."""
+    from . import sheet
+
     workers = int(next((a.partition("=")[2] for a in arguments if a.startswith("--workers=")), "1"))
     names = [argument for argument in arguments if not argument.startswith("--")] or list(STRUCTURES)
     for name in names:
         begun = datetime.datetime.now(datetime.UTC)
         found = calibrate(name, workers=workers, progress=[f"{name} {block}" for block in BLOCKS])
-        written = found.save(PARAMETER_SETS)
+        written = [*found.save(PARAMETER_SETS), *(sheet.write_sheet(found, PARAMETER_SETS, lang) for lang in LANGUAGES)]
         seconds = (datetime.datetime.now(datetime.UTC) - begun).total_seconds()
         sizes = ", ".join(f"{path.name} {path.stat().st_size / 1e3:.0f} kB" for path in written)
-        print(f"{name}: {seconds:.0f} s, rules {'met' if found.converged else 'NOT met'}; {sizes}", flush=True)
+        flows = found.totals[FLOWS]
+        print(f"{name}: {seconds:.0f} s, rules {'met' if found.converged else 'NOT met'}; {sizes}")
+        print(f"  chi-square {flows.chi_square:.1f} ({flows.degrees:.1f} degrees of freedom)", end=", ")
+        print(f"within rounding {flows.within_rounding:.1f}, four states {found.four_state:.1f}", flush=True)
 
 
 if __name__ == "__main__":
