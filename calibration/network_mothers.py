@@ -41,7 +41,7 @@ START: Final = "2013-12"
 """Controls begin in 2014, so this is the December before."""
 AGES: Final = range(18, 23)
 """Ages (years) in START; two years later all are below 25."""
-_LOG: Final = np.linspace(-6.0, 5.0, 23)
+_LOG: Final = np.linspace(-6.0, 5.0, 12)
 """Logs of what the hazard is multiplied by, for which shares are computed."""
 _HALVINGS: Final = 50
 

@@ -661,8 +661,8 @@ USAGE = {
         "invalid value for --seed; write a whole number. See --help.",
     ),
     ("compar",): (
-        "ukendt kommando compar. Kommandoer: list, check, schema, show, run, compare, resume, evaluate.",
-        "unknown command compar. Commands: list, check, schema, show, run, compare, resume, evaluate.",
+        "ukendt kommando compar. Kommandoer: list, check, schema, show, run, compare, resume, evaluate, calibrate.",
+        "unknown command compar. Commands: list, check, schema, show, run, compare, resume, evaluate, calibrate.",
     ),
     ("list", "states", "measures"): (
         "for mange ord: measures. Se --help.",
@@ -683,10 +683,9 @@ USAGE = {
         "--seed: -1 kan ikke bruges; skriv et helt tal, mindst 0.",
         "--seed: -1 cannot be used; write a whole number, at least 0.",
     ),
-    ("run", "baseline", "--draws", "20"): (
-        "--draws: 20 parametertrækninger kan ikke bruges, højst 1: "
-        "parametersættet har endnu ingen posterior-trækninger.",
-        "--draws: 20 parameter draws cannot be used, at most 1: the parameter set has no posterior draws yet.",
+    ("run", "baseline", "--draws", "6001"): (
+        "--draws: trækning 6001 findes ikke; posterioren rækker til 6000.",
+        "--draws: there is no draw 6001; the posterior goes as far as 6000.",
     ),
     ("resume", "nowhere"): (
         "mappen nowhere findes ikke; angiv en resultatmappe, fx results/leisure_jobs-01.",

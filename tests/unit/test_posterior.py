@@ -84,7 +84,8 @@ def test_thinning_keeps_evenly_spread_draws(posterior: Posterior):
     thin = posterior.thinned()
     assert len(thin.z) == DRAWS == 2000
     places = [int(np.flatnonzero((posterior.z == one).all(axis=1))[0]) for one in thin.z[:10]]
-    assert places == [0, 1, 3, 4, 6, 7, 9, 10, 12, 13]
+    # One in each stretch of one and a half, not always at the same place of it.
+    assert all(int(1.5 * k) <= place < 1.5 * (k + 1) for k, place in enumerate(places))
     assert thin.thinned(2000).z.tobytes() == thin.z.tobytes()
     with pytest.raises(ValueError, match="3001 draws are wanted"):
         posterior.thinned(3001)
