@@ -444,7 +444,6 @@ def _print_calibrations(found: Sequence[Calibration], folder: Path, lang: str) -
         inside = {"inside": summary["within"], "fitted": summary["fitted"]}
         print(text("cli.note_within", lang, structure=one.structure, **inside))
         print(text("cli.note_prior_dominated", lang, ids=", ".join(summary["prior_dominated"]) or "–"))
-    print(text("cli.written", lang, folder=folder))
     print(text("cli.note_use_draws", lang, folder=folder))
 
 
