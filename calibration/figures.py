@@ -48,8 +48,6 @@ DEVIANCE: Final = 3.84
 """The deviance at the ends of a 95 % interval (chi-square with one degree of freedom)."""
 _NAMES: Final = 56
 _LABELS: Final = 400
-_SHARES: Final = 560
-"""Room for the words of a share, pixels."""
 _HEAD: Final = 64
 
 
@@ -92,7 +90,7 @@ def fit_figure(found: Calibration, lang: str) -> Figure:
     breaks = [i for i in range(1, len(table)) if table["block"][i] != table["block"][i - 1]]
     places = np.arange(len(table)) + np.searchsorted(breaks, np.arange(len(table)), side="right") + 1.0
     figure = new_figure(_HEAD + 30 + ROW * (places[-1] + 1.5) + 40)
-    axes = axes_at(figure, _SHARES, _HEAD + 30, WIDTH - _SHARES - 30, ROW * (places[-1] + 1.5))
+    axes = axes_at(figure, _LABELS, _HEAD + 30, WIDTH - _LABELS - 30, ROW * (places[-1] + 1.5))
     axes.hlines(places, 100 * table["predicted_low"], 100 * table["predicted_high"], color=BLUE, lw=2.5, alpha=0.45)
     axes.hlines(places - 0.22, 100 * table["low"], 100 * table["high"], color=VERMILLION, lw=5)
     axes.plot(100 * table["fitted"], places, "o", color=BLUE, ms=4.5)
