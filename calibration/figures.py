@@ -47,7 +47,7 @@ PAIRS: Final = 6
 DEVIANCE: Final = 3.84
 """The deviance at the ends of a 95 % interval (chi-square with one degree of freedom)."""
 _NAMES: Final = 56
-_LABELS: Final = 400
+_LABELS: Final = 430
 _HEAD: Final = 64
 
 
