@@ -35,6 +35,9 @@ COMPARE = (
 )
 NAMES = ("differences.csv", "outcomes.csv", "outcomes.parquet", "participants.parquet", "queues.csv", "flows.csv")
 DOOR = f"""
+import signal
+# Whoever starts the tests in the background hands down that the interrupt key is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 import run
