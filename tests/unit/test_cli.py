@@ -661,8 +661,10 @@ USAGE = {
         "invalid value for --seed; write a whole number. See --help.",
     ),
     ("compar",): (
-        "ukendt kommando compar. Kommandoer: list, check, schema, show, run, compare, resume, evaluate, validate, calibrate.",
-        "unknown command compar. Commands: list, check, schema, show, run, compare, resume, evaluate, validate, calibrate.",
+        "ukendt kommando compar. Kommandoer: list, check, schema, show, run, compare, resume, evaluate, "
+        "validate, calibrate.",
+        "unknown command compar. Commands: list, check, schema, show, run, compare, resume, evaluate, "
+        "validate, calibrate.",
     ),
     ("list", "states", "measures"): (
         "for mange ord: measures. Se --help.",
