@@ -15,7 +15,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -113,10 +113,8 @@ def check(files: Files, lang: Lang = None, as_json: Json = False) -> None:
     problems: list[Problem] = []
     fine = []
     for file in files:
-        try:
+        with _noting(problems):
             fine.append({"file": file, "id": Scenario.read(file).id})
-        except ScenarioError as error:
-            problems += error.problems
     if as_json:
         _print_json({"fine": fine, "problems": [problem.render(lang) for problem in problems]})
     else:
@@ -216,10 +214,8 @@ def compare(
     read: list[Scenario] = []
     problems: list[Problem] = []
     for file, overrides in [(against, shared), *((file, set_ or []) for file in files)]:
-        try:
+        with _noting(problems):
             read.append(Scenario.read(file, overrides))
-        except ScenarioError as error:
-            problems += [p for p in error.problems if p not in problems]
     if problems:
         raise ScenarioError(problems)
     base, *compared = read
@@ -265,8 +261,6 @@ def evaluate_(
     as_json: Json = False,
 ) -> None:
     """Evaluate a scenario as the source evaluated real areas."""
-    from tqdm import tqdm
-
     from sim.evaluation import EVALUATION, evaluate
     from sim.scenario import Scenario
 
@@ -274,20 +268,9 @@ def evaluate_(
     scenario = Scenario.read(file, set_ or ())
     if out is not None and out.exists() and not (force and (out / EVALUATION).is_file()):
         raise ResultError([Problem("folder_exists", values={"folder": out})])
-    with contextlib.ExitStack() as shown:
-        bars: list[tqdm] = []
-
-        def advance(done: int, parts: int) -> None:
-            if not bars:
-                words = text("cli.progress", lang), text("cli.unit_part", lang)
-                bars.append(shown.enter_context(tqdm(total=parts, desc=words[0], unit=words[1], file=sys.stderr)))
-            bars[0].update(done - bars[0].n)
-
-        try:
-            found = evaluate(scenario, participants, replicates, seed, workers, studies, design, advance)
-        except InputError as error:
-            options = {name.lstrip("-"): name for name in _EVALUATE_OPTIONS}
-            raise InputError([replace(p, key=options.get(p.key, p.key)) for p in error.problems]) from error
+    options = {name.lstrip("-"): name for name in _EVALUATE_OPTIONS}
+    with _bar(text("cli.progress", lang), text("cli.unit_part", lang)) as advance, _named_as(options):
+        found = evaluate(scenario, participants, replicates, seed, workers, studies, design, advance)
     if out is not None:
         found.save(out, lang)
     if as_json:
@@ -309,11 +292,7 @@ def validate_(
     as_json: Json = False,
 ) -> None:
     """Score what each structure says of published shares it was not fitted to."""
-    # Small products of matrices, as in calibrate.
-    for library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(library, "1")
-    from tqdm import tqdm
-
+    _one_thread()
     from calibration import Targets, validate
     from calibration.holdouts import PARTS
 
@@ -322,27 +301,10 @@ def validate_(
         raise ResultError([Problem("folder_exists", values={"folder": out})])
     structures = None if set_name in (None, "default") else [str(set_name)]
     used = workers if workers is not None else os.cpu_count() or 1
-    with contextlib.ExitStack() as shown:
-        bars: list[tqdm] = []
-
-        def advance(done: int, fits: int) -> None:
-            if not bars:
-                words = text("cli.progress_fits", lang), text("cli.unit_fit", lang)
-                bars.append(shown.enter_context(tqdm(total=fits, desc=words[0], unit=words[1], file=sys.stderr)))
-            bars[0].update(done - bars[0].n)
-
-        try:
-            found = validate(
-                structures,
-                targets=Targets.read(targets),
-                seed=seed,
-                workers=used,
-                parts=part or PARTS,
-                progress=advance,
-            )
-        except InputError as error:
-            options = {"seed": "--seed", "workers": "--workers", "part": "--part"}
-            raise InputError([replace(p, key=options.get(p.key, p.key)) for p in error.problems]) from error
+    options = {"seed": "--seed", "workers": "--workers", "part": "--part"}
+    with _bar(text("cli.progress_fits", lang), text("cli.unit_fit", lang)) as advance, _named_as(options):
+        evidence = Targets.read(targets)
+        found = validate(structures, targets=evidence, seed=seed, workers=used, parts=part or PARTS, progress=advance)
     if out is not None:
         found.save(out, lang)
     if as_json:
@@ -350,7 +312,7 @@ def validate_(
         return
     _print_validation(found, lang)
     if out is not None:
-        print(text("cli.written", lang, folder=out))
+        print(text("cli.written_scores", lang, folder=out))
 
 
 @app.command("calibrate", help=_t("calibrate"))
@@ -366,23 +328,24 @@ def calibrate_(
     as_json: Json = False,
 ) -> None:
     """Make the posterior of one structure, or of all."""
-    # Small products of matrices: threads of the linear algebra would only wait for each other.
-    for library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(library, "1")
+    _one_thread()
     from calibration import calibration, export, figures, sheet
     from calibration.structures import STRUCTURES
     from calibration.targets import Targets
 
     lang = _language(lang)
-    _numbers_fine(1, 1, workers, seed)
     names = list(dict.fromkeys(structure or STRUCTURES))
-    wrong = [_wrong_choice("--structure", name, list(STRUCTURES)) for name in names if name not in STRUCTURES]
-    if wrong:
-        raise InputError(wrong)
+    problems = [_wrong_choice("--structure", name, list(STRUCTURES)) for name in names if name not in STRUCTURES]
+    with _noting(problems):
+        _numbers_fine(1, 1, workers, seed)
     if netcdf:
-        export.installed()
-    evidence = Targets.read(targets)
-    calibration.check(names, evidence)
+        with _noting(problems):
+            export.installed()
+    with _noting(problems):
+        evidence = Targets.read(targets)
+        calibration.check([name for name in names if name in STRUCTURES], evidence)
+    if problems:
+        raise InputError(problems)
     folder = _calibration_folder(out, calibration.settings_of(names, evidence, seed), force)
     found = calibration.calibrate_into(
         folder,
@@ -449,6 +412,47 @@ def _print_calibrations(found: Sequence[Calibration], folder: Path, lang: str) -
 
 _EVALUATE_OPTIONS = ("--participants", "--replicates", "--seed", "--workers", "--studies", "--design")
 """Options of ``evaluate`` that the library checks, which names them without dashes."""
+
+
+@contextlib.contextmanager
+def _noting(problems: list[Problem]) -> Iterator[None]:
+    """Add the problems of bad input to ``problems`` instead of stopping, so that all of them are told at once."""
+    try:
+        yield
+    except InputError as error:
+        problems += [problem for problem in error.problems if problem not in problems]
+
+
+@contextlib.contextmanager
+def _named_as(options: Mapping[str, str]) -> Iterator[None]:
+    """Name settings that the library checks as the command line does."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError([replace(p, key=options.get(p.key, p.key)) for p in error.problems]) from error
+
+
+@contextlib.contextmanager
+def _bar(words: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Give a function that shows (done, of all) as a progress bar, from its first call on."""
+    from tqdm import tqdm
+
+    with contextlib.ExitStack() as shown:
+        bars: list[tqdm] = []
+
+        def advance(done: int, of_all: int) -> None:
+            if not bars:
+                bars.append(shown.enter_context(tqdm(total=of_all, desc=words, unit=unit, file=sys.stderr)))
+            bars[0].total = of_all
+            bars[0].update(done - bars[0].n)
+
+        yield advance
+
+
+def _one_thread() -> None:
+    """Keep linear algebra to one thread: the products of a calibration are small, threads would only wait."""
+    for library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(library, "1")
 
 
 def _language(lang: str | None) -> str:
@@ -541,21 +545,14 @@ def _finish(job: Job, folder: Path, manifest: dict[str, Any], workers: int | Non
     def advance(resident_months: int) -> None:
         bar.update(resident_months)
 
-    trials: list[tqdm] = []
-
-    def tried(done: int, total: int) -> None:
-        bar.close()
-        if not trials:
-            words, unit = text("cli.progress_tried", lang), text("cli.unit_tried", lang)
-            trials.append(tqdm(total=total, desc=words, unit=unit, file=sys.stderr))
-        trials[0].total = total
-        trials[0].update(done - trials[0].n)
-
     try:
-        with bar:
+        with bar, _bar(text("cli.progress_tried", lang), text("cli.unit_tried", lang)) as show_tried:
+
+            def tried(done: int, total: int) -> None:
+                bar.close()
+                show_tried(done, total)
+
             result = execute(job, folder, manifest, workers, advance, tried)
-        for trial in trials:
-            trial.close()
         write_report(folder, lang)
     except KeyboardInterrupt:
         print("\n" + Problem("interrupted", values={"command": again}).render(lang), file=sys.stderr)
