@@ -352,7 +352,9 @@ class Programme:
         A month's chance is 1 - exp(-hazard of that age), each month by itself: so the hazards up to the month reached
         pass a waiting time that is exponential with mean 1, of which one draw is enough for all the months.
         """
-        wait = -np.log1p(-self._draw("reached", month, entries, 0 if first else 1))
+        # The first draw has no date, so that it is the same whenever the first course of the scenario begins.
+        luck = self._draw("reached", 0, entries) if first else self._draw("reached", month, entries, 1)
+        wait = -np.log1p(-luck)
         return reached_in(self._stream.engine, entries, wait, self._reach, people.birth)
 
     def _received(self, month: int, people: Population) -> np.ndarray:

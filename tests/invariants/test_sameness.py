@@ -197,6 +197,18 @@ def test_the_order_of_activities_in_the_file_is_nothing(live: Live, baseline: Sc
 # --- other people
 
 
+def test_an_earlier_item_leaves_the_referrals_of_a_later_one_alone(live: Live, leisure_jobs: Scenario) -> None:
+    """Who is reached is luck of the person and the item, whenever the first item of the scenario begins."""
+    later = leisure_jobs.with_activity("leisure_job", start="2012-06")
+    silent = {"reach_school": 0.0, "reach_word_of_mouth": 0.0}
+    both = later.with_activity("early", activity="leisure_job", places=5, start="2012-01", **silent)
+    one, two = live(later), live(both)
+    mine, yours = (next(c for c in model.courses if c.plan.id == "leisure_job") for model in (one, two))
+    events = [[(event, month, rows.tolist()) for event, month, rows in course.events()] for course in (mine, yours)]
+    assert len(events[0]) > 20
+    assert events[0] == events[1]
+
+
 def of_whole_dwellings(small: AreaModel) -> np.ndarray:
     """Return the rows of a small area that do not belong to its last dwelling, which the size may have cut."""
     return small.population.dwelling < small.population.dwelling.max()

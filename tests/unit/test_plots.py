@@ -6,6 +6,7 @@ import io
 import itertools
 import math
 import re
+from functools import cache
 from typing import Any
 
 import matplotlib as mpl
@@ -224,6 +225,12 @@ def drawings(lang: str) -> dict[str, Figure]:
     }
 
 
+@cache
+def drawn(lang: str) -> dict[str, Figure]:
+    """The same figures, made once for tests that only look."""
+    return drawings(lang)
+
+
 def texts(figure: Figure) -> list[tuple[str, Any]]:
     """All words drawn and the boxes they take, in pixels."""
     renderer = FigureCanvasAgg(figure).get_renderer()
@@ -246,7 +253,7 @@ def texts(figure: Figure) -> list[tuple[str, Any]]:
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_no_text_overlaps_or_leaves_the_figure(lang: str) -> None:
-    for name, figure in drawings(lang).items():
+    for name, figure in drawn(lang).items():
         found = texts(figure)
         width, height = figure.get_size_inches() * figure.dpi
         assert width == plots.WIDTH
@@ -261,7 +268,7 @@ def test_no_text_overlaps_or_leaves_the_figure(lang: str) -> None:
 
 def test_lines_to_labels_end_before_the_words() -> None:
     for name, expected in (("states", 2 * 8), ("queues", 2 * 3)):
-        figure = drawings("da")[name]
+        figure = drawn("da")[name]
         renderer = FigureCanvasAgg(figure).get_renderer()
         figure.draw(renderer)
         labels = figure.findobj(Annotation)
@@ -272,7 +279,7 @@ def test_lines_to_labels_end_before_the_words() -> None:
 
 
 def test_no_text_is_smaller_than_nine_points() -> None:
-    for name, figure in drawings("da").items():
+    for name, figure in drawn("da").items():
         sizes = [t.get_fontsize() for t in figure.findobj(Text) if t.get_text().strip() and t.get_visible()]
         assert min(sizes) >= 9, name
 
@@ -587,11 +594,11 @@ def test_the_same_figure_gives_the_same_bytes_whatever_the_users_settings() -> N
 
 
 def test_svg_is_labelled_and_its_ids_are_its_own() -> None:
-    drawn = plots.svg(drawings("da")["queues"], 'a "b" < c', "queues")
-    assert drawn.startswith("<svg ")
-    assert 'role="img" aria-label=\'a "b" &lt; c\'' in drawn
-    ids = re.findall(r'\bid="([^"]+)"', drawn)
-    used = re.findall(r'(?:href="#|url\(#)([^")]+)', drawn)
+    words = plots.svg(drawn("da")["queues"], 'a "b" < c', "queues")
+    assert words.startswith("<svg ")
+    assert 'role="img" aria-label=\'a "b" &lt; c\'' in words
+    ids = re.findall(r'\bid="([^"]+)"', words)
+    used = re.findall(r'(?:href="#|url\(#)([^")]+)', words)
     assert ids
     assert used
     assert all(id.startswith("queues-") for id in [*ids, *used])

@@ -257,12 +257,12 @@ def test_the_prompt_tells_draws_structures_and_what_is_beyond_the_data(
     posteriors: Put, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     posteriors(*RIVALS)
-    small = ["-s", "population.residents=300", "-s", "horizon.months=72", "--replicates", "3", "--lang", "en"]
+    small = ["-s", "population.residents=300", "-s", "horizon.months=72", "--replicates", "2", "--lang", "en"]
     more = ["--no-sensitivity", "--draws", "6", "--workers", "1"]
     command = ["compare", "leisure_jobs", "--against", "baseline", *small, *more]
     assert run.main([*command, "--out", str(tmp_path / "r")]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("leisure_jobs against baseline: 6 draws of the parameters × 3 replicates, pairs")
+    assert said.startswith("leisure_jobs against baseline: 6 draws of the parameters × 2 replicates, pairs")
     assert "95 %: parameters" in said
     assert "what one area may meet by luck and parameters" in said
     assert "Structure by structure the mean is: history" in said
@@ -276,7 +276,7 @@ def test_the_prompt_tells_draws_structures_and_what_is_beyond_the_data(
     assert {row["structure"] for row in found["uncertainty"]} == {"pooled", *RIVALS}
     assert run.main(["run", "baseline", *small, "--draws", "3", "--workers", "1", "--out", str(tmp_path / "one")]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("baseline: mean of 3 draws of the parameters × 3 replicates")
+    assert said.startswith("baseline: mean of 3 draws of the parameters × 2 replicates")
     assert "spread over runs (luck and parameters)" in said
 
 
