@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .activities.base import EVENTS
+from .activities.programme import Course
 from .collect import Life
 from .errors import Problem, ResultError
 from .headline import pooled
@@ -104,11 +105,17 @@ def _course_rows(life: Life, number: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
+def _said_of(course: Course, life: Life) -> object:
+    """Return everything a scenario says of an item: its own settings, and the closures that concern it."""
+    closures = life.model.plan.closures
+    return course.plan, [c for c in closures if not c.activities or course.plan.id in c.activities]
+
+
 def touched_people(base: Life, other: Life, shared: Shared) -> np.ndarray:
     """Return which people the difference between two scenarios could reach, by mechanism, never by outcome.
 
-    Everybody in the records of an item that differs between the scenarios; of an item that is the same in both, those
-    whose records differ; whoever a user's own ``step`` moved; who exists in one scenario only; and, because a household
+    Everybody in the records of an item that differs between the scenarios (in its numbers or in closures); of an item
+    that is the same in both, those whose records differ, or everybody when participants change each other; whoever a user's own ``step`` moved; who exists in one scenario only; and, because a household
     leaves with its head and makes room for the next, the households of touched heads and all later ones of their
     dwellings. Usual activation in one of them only touches everybody.
     """
@@ -118,14 +125,16 @@ def touched_people(base: Life, other: Life, shared: Shared) -> np.ndarray:
     for life, number in zip((base, other), shared.rows, strict=True):
         touched[number[life.model.population.touched]] = True
     here, there = (_course_rows(life, number) for life, number in zip((base, other), shared.rows, strict=True))
-    plans = [{course.plan.id: course.plan for course in life.model.courses} for life in (base, other)]
+    plans = [{course.plan.id: _said_of(course, life) for course in life.model.courses} for life in (base, other)]
+    together = {course.plan.id for course in base.model.courses if course.participants_matter_to_each_other}
     none = np.empty((0, 3), dtype=np.int64)
     for item in here.keys() | there.keys():
         mine, yours = here.get(item, none), there.get(item, none)
         records = np.concatenate([mine, yours])
         if plans[0].get(item) == plans[1].get(item):
             unique, count = np.unique(records, axis=0, return_counts=True)
-            records = unique[count == 1]
+            differing = unique[count == 1]
+            records = records if item in together and len(differing) else differing
         touched[records[:, 0].astype(np.int64)] = True
     for life, number in zip((base, other), shared.rows, strict=True):
         people, stream = life.model.population, life.model.stream

@@ -7,17 +7,18 @@ somebody asks, so a million residents cost no million objects.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import mesa
 import numpy as np
 from mesa.agent import AgentSet
 
-from .activities.programme import Programme
+from .activities.programme import Happened, Programme
 from .chain import side_job_path
 from .demography import AREA_IDS
 from .engine.ledger import Ledger
-from .engine.months import ENGINES, MonthPass, Risks, choose
+from .engine.months import ENGINES, Events, MonthPass, Risks, choose
 from .engine.pay import WEEKS_A_MONTH, SmallJobs, pay
 from .engine.streams import Stream, hazard_threshold, moment_key
 from .errors import ParameterError, Problem, nearest
@@ -26,11 +27,14 @@ from .parameters import WITHOUT_ACTIVATION, ParameterSet, numbered_draw
 from .population import Population, aged, households_with
 from .recipe import Persons, recipe
 from .scenario import RECIPE_MONTH, Scenario, month_number, month_text, with_drawn
+from .shifting import OwnHazards, moved_on_their_own, moved_out_on_their_own
 from .states import CODE, EDUCATIONS, ORIGINS, PHASES, SEXES, STATE_KEYS, STATES, UPPER_SECONDARY_AGE
 from .transitions import (
+    ACTIVATED,
     AFFECTED,
     FRAILTIES,
     KEEPS_CLOCK,
+    OUT_OF_ACTIVATION,
     PHASE_ENTERED,
     PHASE_STATE,
     SIDE_AGES,
@@ -216,7 +220,12 @@ class AreaModel(mesa.Model):
         self._pass = MonthPass(engine)
         self.population = Population(persons, made_by, self.parameters, self.stream, self.start, side_share, ages)
         plans = with_drawn(scenario.activities, self.parameters.of_activities)
-        self._programme = Programme(plans, self.stream, self.start, len(self.population))
+        self._programme = Programme(
+            plans, self.stream, self.start, len(self.population), scenario.closures, scenario.months
+        )
+        self._own = OwnHazards(self._programme.moves, self.parameters, self.population)
+        self._by_courses: np.ndarray | None = None
+        """Persons moved by courses this month, before the month's own moves: change by view, replicate and phase."""
         self.courses = self._programme.courses
         self.ledger = Ledger()
         self.counts = [self._count()]
@@ -242,7 +251,7 @@ class AreaModel(mesa.Model):
         self.month += 1
         self._new_year()
         self._run_activities()
-        events = self._pass(self._risks())
+        events = self._own_moves(self._pass(self._risks()))
         side, gained = self._side_jobs(events.side)
         self._change_side_jobs(side)
         self.population.side_gained[gained] = True
@@ -267,14 +276,55 @@ class AreaModel(mesa.Model):
 
     def _run_activities(self) -> None:
         people = self.population
-        entered = self._programme.run_month(self.month, people)
-        people.affected[entered] = True
-        side = people.side_row[entered]
-        people.side_row[entered] = np.where((side > 0) & (side <= SIDE_JOB_HELD), side + np.uint8(AFFECTED), side)
-        lost = self._programme.lost()
-        lost = lost[people.side_gained[lost]]
+        happened = self._programme.run_month(self.month, people)
+        affected = happened.affected
+        people.affected[affected] = True
+        side = people.side_row[affected]
+        people.side_row[affected] = np.where((side > 0) & (side < AFFECTED), side + np.uint8(AFFECTED), side)
+        lost = happened.lost[people.side_gained[happened.lost]]
         self._end_side_jobs(lost)
-        people.renew(lost, self.month)
+        begun = np.concatenate([happened.leisure_jobs, happened.small_jobs])
+        begun = np.unique(begun[(people.side_hours[begun] == 0) & (SIDE_KIND[people.state[begun]] > 0)])
+        self._change_side_jobs(begun)
+        moved = self._move_by_courses(happened)
+        people.renew(np.concatenate([lost, begun, moved]), self.month)
+
+    def _move_by_courses(self, happened: Happened) -> np.ndarray:
+        """Let those move whom openings, clarification or an offer that fills the week move; return their rows."""
+        people = self.population
+        rows, first = np.unique(happened.moved, return_index=True)
+        phase = PHASE_ENTERED[people.phase[rows], happened.to[first]]
+        busy, free = (np.setdiff1d(part, rows) for part in (happened.occupied, happened.released))
+        rows = np.concatenate([rows, busy, free])
+        phase = np.concatenate([phase, ACTIVATED[people.phase[busy]], OUT_OF_ACTIVATION[people.phase[free]]])
+        goes = phase != people.phase[rows]
+        rows, phase = rows[goes], phase[goes]
+        if not len(rows):
+            self._by_courses = None
+            return rows
+        inside = people.in_area[rows]
+        before = self._move(rows, phase)
+        none = np.empty(0, dtype=np.int64)
+        self._by_courses = self._change(rows, before, inside, none, none)
+        return rows
+
+    def _own_moves(self, events: Events) -> Events:
+        """Return the month's events with those of residents whose hazards are their own."""
+        people, programme = self.population, self._programme
+        parts = [programme.moving(self.month), programme.occupied()]
+        if self._own.barriers_act:
+            parts.append(self._own.slowed(people))
+        rows = np.unique(np.concatenate(parts))
+        if not len(rows):
+            return events
+        given = programme.move_shifts(self.month, rows)
+        held = np.isin(rows, parts[1])
+        shifts = self._own.shifts(rows, given, people)
+        moved, to = moved_on_their_own(events, rows, shifts, held, self.month, people, self._tables, self.stream)
+        leaving, out = self._own.move_out(given), events.out
+        if leaving is not None:
+            out = moved_out_on_their_own(out, rows, leaving, self.month, people, self.stream)
+        return replace(events, moved=moved, moved_to=to, out=out)
 
     def _risks(self) -> Risks:
         people, tables = self.population, self._tables
@@ -305,9 +355,10 @@ class AreaModel(mesa.Model):
         rows = found[affected]
         if not len(rows):
             return found, rows
-        start, end = self._programme.shifts(self.month, rows)
+        shifts = self._programme.shifts(self.month, rows)
         base = people.side_row[rows] - np.uint8(AFFECTED)
-        held = base == SIDE_JOB_HELD
+        held = (base == SIDE_JOB_HELD) | (base == SMALL_JOB_HELD)
+        start, end = np.where(base > SIDE_JOB_HELD, shifts[2:], shifts[:2])
         hazard = self._tables.side_hazard[base] * np.exp(np.where(held, end, start))
         bits = self.stream.bits("side job", self.month, rows) >> np.uint64(32)
         changed = bits < hazard_threshold(hazard)
@@ -399,6 +450,16 @@ class AreaModel(mesa.Model):
 
         ``before`` holds the phases left by ``moved``, ``inside`` whether they lived in the area until now.
         """
+        changed = self.counts[-1] + self._change(moved, before, inside, left, arrived)
+        if self._by_courses is not None:
+            changed += self._by_courses
+            self._by_courses = None
+        return changed
+
+    def _change(
+        self, moved: np.ndarray, before: np.ndarray, inside: np.ndarray, left: np.ndarray, arrived: np.ndarray
+    ) -> np.ndarray:
+        """Return the change of the counts by what has just happened."""
         phase = self.population.phase
         was, now = self._cells(moved, before), self._cells(moved, phase[moved])
         came, went = (self._cells(rows, phase[rows]) for rows in (arrived, left))
@@ -410,7 +471,8 @@ class AreaModel(mesa.Model):
             by_view = {"individual": [moves[initial]], "area": [moves[inside], newly]}
             at = [view * cells + part for view, name in enumerate(VIEWS) for part in by_view[name]]
             changed.append(np.bincount(np.concatenate(at), minlength=last.size).reshape(last.shape))
-        return last + changed[0] - changed[1]
+        difference: np.ndarray = changed[0] - changed[1]
+        return difference
 
     @property
     def state_counts(self) -> list[np.ndarray]:
@@ -448,7 +510,7 @@ class AreaModel(mesa.Model):
 
     def columns(self) -> Columns:
         """Return what the measures look at, as it stands now."""
-        unserved = self._programme.unserved(len(self.population))
+        unserved = self._programme.unserved(self.population)
         return self.population.columns(self.month, unserved, self.parameters.value("leisure_job_hours_in_year"))
 
     @property

@@ -345,6 +345,14 @@ class Population(Growing):
         self.stream.append(came, {})
         return self.append(came, _AT_FIRST)
 
+    def partner(self, rows: np.ndarray) -> np.ndarray:
+        """Return the row of each one's partner in the household as it moved in; -1 for who has none."""
+        head = self.head[rows].astype(np.int64)
+        beside = np.minimum(head + 1, len(self) - 1)
+        couple = (self.head[beside] == head) & (self.role[beside] == ROLES.index("partner")) & (beside > head)
+        other = np.where(rows == head, beside, head)
+        return np.where(couple & (self.role[rows] != ROLES.index("child")), other, -1)
+
     def columns(self, month: int, unserved: np.ndarray, leisure_job_hours: float) -> Columns:
         """Return copies of what the measures look at, as it stands at the end of ``month``."""
         return Columns(
@@ -416,8 +424,8 @@ def _side_table() -> np.ndarray:
     state, age, held, frailty, affected = np.ogrid[: len(STATES), : len(SIDE_AGES) + 1, :2, :FRAILTIES, :2]
     kind = SIDE_KIND[state]
     leisure = side_row(age - 1, held == 1, frailty)
-    leisure = np.where((affected == 1) & (leisure > 0), leisure + AFFECTED, leisure)
-    return np.where(kind == 1, leisure, np.where(kind == 2, small_job_row(held == 1), 0)).astype(np.uint8)
+    rows = np.where(kind == 1, leisure, np.where(kind == 2, small_job_row(held == 1), 0))
+    return np.where((affected == 1) & (rows > 0), rows + AFFECTED, rows).astype(np.uint8)
 
 
 def _out_table() -> np.ndarray:

@@ -33,6 +33,22 @@ class ActivityPlan:
     start: str
     end: str
     values: Mapping[str, float]
+    priority: str = "first_come"
+    missing_drivers: tuple[str, ...] = ()
+    hindrances: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Closure:
+    """Months, the first and the last included, in which nobody attends.
+
+    Placements are suspended, groups and talks go on virtually. ``activities`` names the items concerned (none: all).
+    """
+
+    id: str
+    start: str
+    end: str
+    activities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +67,7 @@ class Scenario:
     months: int
     usual_activation: bool
     activities: tuple[ActivityPlan, ...]
+    closures: tuple[Closure, ...]
     parameters: str
     description: Mapping[str, str]
     file: str = field(compare=False)
@@ -88,7 +105,17 @@ class Scenario:
         if found or common is None:
             raise ScenarioError(in_order(found))
         plans = tuple(
-            ActivityPlan(item.id, item.activity, item.places, item.start, item.end, values)
+            ActivityPlan(
+                item.id,
+                item.activity,
+                item.places,
+                item.start,
+                item.end,
+                values,
+                item.priority,
+                tuple(item.missing_drivers),
+                tuple(item.hindrances),
+            )
             for item, values in zip(common.activities, checked.parameters, strict=True)
         )
         return cls(
@@ -100,6 +127,7 @@ class Scenario:
             months=common.horizon.months,
             usual_activation=common.economy.usual_activation,
             activities=plans,
+            closures=tuple(Closure(e.id, e.start, e.end, tuple(e.activities)) for e in common.events),
             parameters=common.parameters,
             description=common.description.model_dump() if common.description else {},
             file=file,
@@ -165,9 +193,22 @@ class Scenario:
                     "places": plan.places,
                     "start": plan.start,
                     "end": plan.end,
+                    "priority": plan.priority,
+                    "missing_drivers": list(plan.missing_drivers),
+                    "hindrances": list(plan.hindrances),
                     **plan.values,
                 }
                 for plan in self.activities
+            ],
+            "events": [
+                {
+                    "id": closure.id,
+                    "event": "closure",
+                    "start": closure.start,
+                    "end": closure.end,
+                    "activities": list(closure.activities),
+                }
+                for closure in self.closures
             ],
             "parameters": self.parameters,
         }
@@ -182,9 +223,9 @@ class Scenario:
         rows: list[tuple[str, object, str]] = []
         for key, value in self.resolved().items():
             node = tree.map[key]
-            if key == "activities":
+            if key in ("activities", "events"):
                 for plan, item in zip(value, node.items, strict=True):
-                    rows += _item_rows(plan, item)
+                    rows += _item_rows(key, plan, item)
             elif isinstance(value, dict):
                 rows += [(f"{key}.{name}", entry, node.map[name].place) for name, entry in value.items()]
             else:
@@ -230,14 +271,15 @@ def _in_proportion(places: int, residents: int, before: int) -> int:
     return (2 * places * residents + before) // (2 * before)
 
 
-def _item_rows(plan: Mapping[str, Any], item: Node) -> list[tuple[str, object, str]]:
-    cards = catalogue()[plan["activity"]].parameters
+def _item_rows(section: str, plan: Mapping[str, Any], item: Node) -> list[tuple[str, object, str]]:
+    cards = catalogue()[plan["activity"]].parameters if section == "activities" else {}
     rows: list[tuple[str, object, str]] = []
     for key, value in plan.items():
         place = item.map[key].place
         if key in cards:
             place += f" ({cards[key].grade if value == cards[key].value else 'D'})"
-        rows.append((f"activities[{plan['id']}].{key}", value, place))
+        shown = ", ".join(value) or "-" if isinstance(value, list) else value
+        rows.append((f"{section}[{plan['id']}].{key}", shown, place))
     return rows
 
 
@@ -248,15 +290,17 @@ def list_scenarios() -> list[Scenario]:
 
 # --- overrides
 
+_LISTS = ("activities", "events")
+"""Settings that are lists of items with ids."""
 _OVERRIDE = re.compile(r"\s*(?P<head>\w+)(?:\[(?P<id>[^\[\]]*)\])?(?P<tail>(?:\.\w+)*)\s*=(?P<value>.*)", re.DOTALL)
 
 
 def _settings() -> list[str]:
     """Return the settings outside activities that an override may change."""
-    nested = {section: keys(section) for section in MODELS if section and section != "activities"}
+    nested = {section: keys(section) for section in MODELS if section not in ("", *_LISTS)}
     found: list[str] = []
     for key in keys(""):
-        if key not in ("schema", "activities"):
+        if key not in ("schema", *_LISTS):
             found += [f"{key}.{name}" for name in nested[key]] if key in nested else [key]
     return found
 
@@ -274,10 +318,10 @@ def _overridden(tree: Node, overrides: Sequence[str]) -> tuple[Node, list[Proble
         id = found["id"]
         if id is None and ".".join(path) in _settings():
             tree = _set(tree, path, node)
-        elif id is not None and path[:-1] == ["activities"] and path[1] not in ("id", "remove"):
-            tree = _set_in_item(tree, id.strip(), path[1], node, problems)
+        elif id is not None and len(path) == 2 and path[0] in _LISTS and path[1] not in ("id", "remove"):
+            tree = _set_in_item(tree, path[0], id.strip(), path[1], node, problems)
         else:
-            allowed = [*_settings(), "activities[ID].KEY"]
+            allowed = [*_settings(), *(f"{section}[ID].KEY" for section in _LISTS)]
             named = override.partition("=")[0].strip()
             near = nearest(named, allowed) if len(named) <= 64 else None
             problems.append(Problem("override_key", "-s", printable(named), {"allowed": ", ".join(allowed)}, near))
@@ -299,13 +343,13 @@ def _set(tree: Node, path: Sequence[str], node: Node) -> Node:
     return tree.with_entries({path[0]: _set(below, path[1:], node)})
 
 
-def _set_in_item(tree: Node, id: str, key: str, node: Node, problems: list[Problem]) -> Node:
-    activities = tree.map.get("activities", Node([], "default"))
-    if all(item.id != id for item in activities.items):
-        problems.append(_unknown_item("-s", f"activities[{printable(id)}].{key}", id, activities.items))
+def _set_in_item(tree: Node, section: str, id: str, key: str, node: Node, problems: list[Problem]) -> Node:
+    found = tree.map.get(section, Node([], "default"))
+    if all(item.id != id for item in found.items):
+        problems.append(_unknown_item("-s", f"{section}[{printable(id)}].{key}", id, found.items))
         return tree
-    items = [item.with_entries({key: node}) if item.id == id else item for item in activities.items]
-    return tree.with_entries({"activities": replace(activities, value=items)})
+    items = [item.with_entries({key: node}) if item.id == id else item for item in found.items]
+    return tree.with_entries({section: replace(found, value=items)})
 
 
 def _unknown_item(place: str, key: str, id: str, items: Sequence[Node]) -> Problem:

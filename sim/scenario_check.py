@@ -13,14 +13,17 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from .activities import catalogue
+from .activities.base import PRIORITIES
 from .errors import Problem, Words, nearest
 from .locale import messages
 from .parameters import UNITS, Unit
 from .scenario_file import SCHEMA
 from .scenario_format import (
     DEFAULT_ECONOMY,
+    DEFAULT_ITEM,
     DEFAULT_MONTHS,
     DEFAULT_PARAMETERS,
+    EVENTS,
     LIMITS,
     MONTH,
     RECIPE_MONTH,
@@ -97,10 +100,16 @@ def with_defaults(tree: Node) -> Node:
         for item in activities.items:
             cards = catalogue()[activity].parameters if (activity := _activity(item)) else {}
             own = {id: card.value for id, card in cards.items()}
-            items.append(_filled(_filled(item, dates), own, "card"))
+            lever = activity is not None and catalogue()[activity].kind == "lever"
+            usual = {**dates, **DEFAULT_ITEM, **({"places": 0} if lever else {})}
+            items.append(_filled(_filled(item, usual), own, "card"))
         activities = replace(activities, value=items)
+    events = tree.map.get("events", Node([], "default"))
+    if events.items:
+        events = replace(events, value=[_filled(item, {"activities": []}) for item in events.items])
     economy = _filled(tree.map.get("economy"), DEFAULT_ECONOMY)
     filled = {"population": population, "horizon": horizon, "economy": economy, "activities": activities}
+    filled["events"] = events
     return _filled(tree.with_entries(filled), {"parameters": DEFAULT_PARAMETERS})
 
 
@@ -177,13 +186,17 @@ class _Check:
             self._add("choice", loc, tuple(RECIPES))
         elif name == "activity":
             self._add("choice", loc, tuple(catalogue()))
+        elif name == "priority":
+            self._add("choice", loc, PRIORITIES)
+        elif name == "event":
+            self._add("choice", loc, EVENTS)
         elif name == "parameters":
             self._add("choice", loc, parameter_sets())
         elif name in ("start", "end"):
             self._put("month", loc)
         elif name == "id":
             self._put("slug", loc)
-        elif name in ("da", "en"):
+        elif name in ("da", "en", "missing_drivers", "hindrances", "activities"):
             self._put("text_expected", loc)
         else:
             self._put("value_wrong", loc)
@@ -254,12 +267,46 @@ class _Check:
                 if item.id in places:
                     self._put("id_twice", ("activities", at, "id"), where=places[item.id])
                 places.setdefault(item.id, item.map["id"].place)
-            self._check_dates(at, item, first, last, dated)
+            self._check_dates(("activities", at), item, first, last, dated)
             self._check_ages(at, item)
+            self._check_points(at, item)
+        seen: dict[str, str] = {}
+        for at, item in enumerate(self.tree.map["events"].items):
+            if self._right(("events", at, "id")) and item.id is not None:
+                if item.id in seen:
+                    self._put("id_twice", ("events", at, "id"), where=seen[item.id])
+                seen.setdefault(item.id, item.map["id"].place)
+            self._check_dates(("events", at), item, first, last, dated)
+            self._check_names(("events", at, "activities"), tuple(places))
 
-    def _check_dates(self, at: int, item: Node, first: int, last: int, dated: bool) -> None:
-        start: Loc = ("activities", at, "start")
-        end: Loc = ("activities", at, "end")
+    def _check_points(self, at: int, item: Node) -> None:
+        """Check what an item says of its activity's drivers and hindrances, and that a lever has no places."""
+        activity = _activity(item)
+        if activity is None:
+            return
+        type = catalogue()[activity]
+        self._check_names(("activities", at, "missing_drivers"), tuple(point.id for point in type.drivers))
+        self._check_names(("activities", at, "hindrances"), tuple(point.id for point in type.hindrances))
+        places: Loc = ("activities", at, "places")
+        if type.kind == "lever" and self._right(places) and item.map["places"].value != 0:
+            self._put("lever_places", places)
+
+    def _check_names(self, loc: Loc, allowed: Sequence[str]) -> None:
+        """Check that the list at ``loc`` holds names of ``allowed`` only, each once."""
+        if not self._right(loc):
+            return
+        names = [node.value for node in self._find(loc)[0].items]
+        for at, name in enumerate(names):
+            if not self._right((*loc, at)):
+                continue
+            if name not in allowed:
+                self._put("choice", (*loc, at), nearest(str(name), allowed), allowed=", ".join(allowed) or "-")
+            elif name in names[:at]:
+                self._put("name_twice", (*loc, at))
+
+    def _check_dates(self, at: Loc, item: Node, first: int, last: int, dated: bool) -> None:
+        start: Loc = (*at, "start")
+        end: Loc = (*at, "end")
         if not self._right(start):
             return
         begins = month_number(str(item.map["start"].value))

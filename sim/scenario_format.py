@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from .activities import ActivityType, catalogue
+from .activities.base import PRIORITIES
 from .locale import LANGUAGES, messages
 from .parameters import UNITS, ParameterSet, Unit
 from .scenario_file import SCHEMA
@@ -23,6 +24,9 @@ RECIPE_MONTH = "2011-12"
 DEFAULT_MONTHS = 60
 DEFAULT_ECONOMY: Mapping[str, object] = {"usual_activation": True}
 DEFAULT_PARAMETERS = "default"
+DEFAULT_ITEM: Mapping[str, object] = {"priority": PRIORITIES[0], "missing_drivers": [], "hindrances": []}
+EVENTS = ("closure",)
+"""What an event can be."""
 
 LIMITS: Mapping[str, Unit] = {
     "residents": Unit(1, 5_000_000, "personer", "persons", whole=True),
@@ -86,6 +90,19 @@ class ActivityItem(_Strict):
     places: Annotated[int, _bounds(LIMITS["places"])]
     start: Month
     end: Month
+    priority: Literal["first_come", "longest_in_state", "most_barriers", "youngest", "oldest"]
+    missing_drivers: list[Text]
+    hindrances: list[Text]
+
+
+class EventItem(_Strict):
+    """Something dated that happens to the activities: a closure, in which nobody attends."""
+
+    id: Slug
+    event: Literal["closure"]
+    start: Month
+    end: Month
+    activities: list[Text]
 
 
 class ScenarioFile(_Strict):
@@ -99,6 +116,7 @@ class ScenarioFile(_Strict):
     horizon: Horizon
     economy: Economy
     activities: list[ActivityItem]
+    events: list[EventItem]
     parameters: str
 
 
@@ -110,8 +128,9 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "horizon": Horizon,
     "economy": Economy,
     "activities": ActivityItem,
+    "events": EventItem,
 }
-"""The model of each map of a scenario file; ``activities`` stands for one item."""
+"""The model of each map of a scenario file; ``activities`` and ``events`` stand for one item."""
 
 
 def keys(section: str) -> tuple[str, ...]:
@@ -172,8 +191,12 @@ def _parameter_properties(activity: ActivityType) -> dict[str, dict[str, Any]]:
 
 
 def _item_schema(activity: ActivityType) -> dict[str, Any]:
-    common = _properties("activities", {})
+    common = _properties("activities", DEFAULT_ITEM)
     common["activity"] |= {"const": activity.key}
+    for key, points in (("missing_drivers", activity.drivers), ("hindrances", activity.hindrances)):
+        common[key] |= {"items": {"enum": [point.id for point in points]}} if points else {"maxItems": 0}
+    if activity.kind == "lever":
+        common["places"] |= {"const": 0}
     properties = {**common, **_parameter_properties(activity)}
     says = f"{activity.label_da}: {activity.description_da} / {activity.label_en}: {activity.description_en}"
     return _object(properties, ["id"], title=activity.key, description=says)
@@ -187,6 +210,8 @@ def json_schema() -> dict[str, Any]:
     }
     items = [*map(_item_schema, catalogue().values()), _object(removal, ["id", "remove"], title="remove")]
     slug = {"type": "string", "pattern": _SLUG}
+    event = _object(_properties("events", {"activities": []}), ["id"])
+    event_removal = _object({"id": event["properties"]["id"], "remove": removal["remove"]}, ["id", "remove"])
     bilingual = {section: _properties(section, {}) for section in ("title", "description")}
     population = _properties("population", {"recipe": "area"})
     horizon = _properties("horizon", {"start": RECIPE_MONTH, "months": DEFAULT_MONTHS})
@@ -202,13 +227,15 @@ def json_schema() -> dict[str, Any]:
         "horizon": _described(_object(horizon, []), "horizon"),
         "economy": _described(_object(economy, []), "economy"),
         "activities": _described({"type": "array", "items": {"anyOf": items}}, "activities", default=[]),
+        "events": _described({"type": "array", "items": {"anyOf": [event, event_removal]}}, "events", default=[]),
         "parameters": _described({"enum": list(parameter_sets())}, "parameters", default=DEFAULT_PARAMETERS),
     }
     whole = {
         "required": ["title"],
         "properties": {
             "title": {"required": list(LANGUAGES)},
-            "activities": {"items": {"required": ["id", "activity", "places"]}},
+            "activities": {"items": {"required": ["id", "activity"]}},
+            "events": {"items": {"required": ["id", "event", "start", "end"]}},
         },
     }
     return _described(

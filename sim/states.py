@@ -183,6 +183,14 @@ SEXES: Final = ("women", "men")
 ORIGINS: Final = ("danish", "western", "non_western")
 EDUCATIONS: Final = ("basic", "general_upper_secondary", "vocational", "higher", "unknown")
 """Highest completed education; ``basic`` also holds those who have not finished basic school."""
+BARRIERS: Final = ("health", "language", "family", "isolation")
+"""Barriers to work in the order of their bits in a resident's ``barriers``."""
+BARRIER_LABELS: Final = {
+    "health": ("helbred", "health"),
+    "language": ("sprog", "language"),
+    "family": ("familie og social kontrol", "family and social control"),
+    "isolation": ("isolation", "isolation"),
+}
 SEX_LABELS: Final = {"women": ("kvinder", "women"), "men": ("mænd", "men")}
 ORIGIN_LABELS: Final = {
     "danish": ("dansk", "Danish"),

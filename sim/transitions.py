@@ -62,6 +62,11 @@ COUNTS_AS = np.array([CODE[phase.counts_as] for phase in PHASES], dtype=np.uint8
 """State code each phase code is counted in where a source counts benefits."""
 ACTIVATED = np.array([PHASE_CODE[ACTIVATION_OF.get(phase.key, phase.key)] for phase in PHASES], dtype=np.uint8)
 """Phase code of the same recipient in usual activation; the phase itself where there is none."""
+OUT_OF_ACTIVATION = np.array(
+    [PHASE_CODE[{into: out for out, into in ACTIVATION_OF.items()}.get(phase.key, phase.key)] for phase in PHASES],
+    dtype=np.uint8,
+)
+"""Phase code of the same recipient outside activation; the phase itself where there is none."""
 STAYER = np.array([PHASE_CODE[STAYER_OF.get(phase.key, phase.key)] for phase in PHASES], dtype=np.uint8)
 """Phase code of the same recipient who stays job-ready for good; the phase itself where there is none."""
 IS_CASH_BENEFIT = np.isin(np.arange(len(PHASES)), [PHASE_CODE[key] for key in ACTIVATION_OF])
@@ -77,7 +82,8 @@ def _keeps_clock() -> np.ndarray:
 
 KEEPS_CLOCK = _keeps_clock()
 """Whether the months counted in a phase go on after a move, by (phase left, phase entered)."""
-_SWITCHES = KEEPS_CLOCK[[phase for phase, _ in CELLS]]
+SWITCHES = KEEPS_CLOCK[[phase for phase, _ in CELLS]]
+"""Whether a move keeps the clock, by (cell, phase entered): into and out of usual activation."""
 
 NEVER = 30_000
 """A month that never comes, in 16 bits."""
@@ -255,7 +261,7 @@ def steady_past(parameters: ParameterSet, year: int) -> np.ndarray:
     The past of a stock in steady state: months d are as likely as surviving to d under the phase's own hazards.
     """
     longest = int(parameters.value("past_months_at_most"))
-    leave = -np.expm1(-np.where(_SWITCHES, 0.0, hazards(parameters, year)).sum(axis=-1))
+    leave = -np.expm1(-np.where(SWITCHES, 0.0, hazards(parameters, year)).sum(axis=-1))
     months = np.minimum(np.arange(longest), DURATION_CLASS.shape[1] - 1)
     cell = FIRST_CELL[:, None] + DURATION_CLASS[:, months]
     survive = np.cumprod(1 - leave[..., cell], axis=-1)
@@ -268,13 +274,13 @@ def _competing(hazard: np.ndarray) -> np.ndarray:
     return hazard * np.divide(-np.expm1(-total), total, out=np.zeros_like(total), where=total > 0)
 
 
-def probabilities(hazard: np.ndarray) -> np.ndarray:
+def probabilities(hazard: np.ndarray, switches: np.ndarray = SWITCHES) -> np.ndarray:
     """Turn hazards (last axes: cells, destinations) into the month's probability of each destination.
 
     Hazards compete within the month. Moves that keep the clock (into and out of usual activation) are for those who do
     not move otherwise, so that activation takes no time from the others.
     """
-    late = np.where(_SWITCHES, hazard, 0.0)
+    late = np.where(switches, hazard, 0.0)
     first = _competing(hazard - late)
     return first + (1 - first.sum(axis=-1, keepdims=True)) * _competing(late)
 
@@ -291,6 +297,8 @@ class Tables:
     """
 
     cumulative: np.ndarray
+    hazard: np.ndarray
+    """Monthly hazards, shape (rows, phases), from which the limits are made."""
     side_hazard: np.ndarray
     """Monthly hazard of starting (first half, after entry 0) or ending a side job, by side row."""
 
@@ -301,9 +309,10 @@ class Tables:
         if key not in _MADE:
             while len(_MADE) >= _KEPT:
                 _MADE.pop(next(iter(_MADE)))
-            chance = probabilities(hazards(parameters, year)).cumsum(axis=-1)
-            cumulative = threshold(chance).reshape(N_STRATA * len(CELLS), len(PHASES))
-            _MADE[key] = cls(cumulative, side_job_hazards(parameters))
+            shape = (N_STRATA * len(CELLS), len(PHASES))
+            hazard = hazards(parameters, year)
+            cumulative = threshold(probabilities(hazard).cumsum(axis=-1)).reshape(shape)
+            _MADE[key] = cls(cumulative, hazard.reshape(shape), side_job_hazards(parameters))
         return _MADE[key]
 
     @cached_property
@@ -328,7 +337,7 @@ SIDE_JOB_HELD = 1 + FRAILTIES * len(SIDE_AGES)
 SMALL_JOB_HELD = SIDE_JOB_HELD + 2
 """Side row of somebody with a small job: 0 none, starts by propensity and age, the end, then small jobs' start, end."""
 AFFECTED = 128
-"""What is added to the side row of pupils and students whose hazards activities shift: they draw apart."""
+"""What is added to the side row of residents whose hazards activities shift: they draw apart."""
 
 
 def side_job_hazards(parameters: ParameterSet) -> np.ndarray:

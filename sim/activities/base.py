@@ -8,11 +8,22 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from ..population import Population
-from ..states import ORIGINS, SEXES
+from ..states import MOVES, ORIGINS, PHASE_CODE, PHASES, SEXES, STATES
 
 NEW, HANDED, WAITING, ENROLLED, DONE, UNSERVED = range(6)
 """Where a resident stands with an activity: not referred yet, promised a place in next month's queue, in the queue,
 enrolled, through with it (or said no), gave up or lost the place in the queue."""
+
+UNCHANGED: Final = 255
+"""Instead of a standing: the event leaves it as it is."""
+
+CLARIFIED: Final = {
+    "clarified_flex_job": "flex_job",
+    "clarified_pension": "disability_pension",
+    "clarified_closer": "job_ready",
+    "clarified_none": "",
+}
+"""Events of clarification, and the state each leads to; the last one changes nothing."""
 
 THEN: Final = {
     "referred": NEW,
@@ -25,11 +36,94 @@ THEN: Final = {
     "dropped_out": DONE,
     "left_target_group": DONE,
     "closed": DONE,
+    **dict.fromkeys(CLARIFIED, DONE),
+    "took_opening": DONE,
+    "contacted": UNCHANGED,
+    "covered": UNCHANGED,
 }
 """What can happen to a resident in a course, and where that leaves the resident with the activity."""
 EVENTS: Final = tuple(THEN)
 """The events in the order of their codes."""
 CODE_OF: Final = {event: code for code, event in enumerate(EVENTS)}
+
+FORMS: Final = ("placement", "group", "individual", "public")
+"""What a closure does to an activity: a placement is suspended, groups and talks go on virtually, others go on."""
+
+KINDS: Final = ("course", "opening", "lever")
+"""How an activity acts: people take part for a time; they take a job or a place that is offered; nobody takes part."""
+
+PRIORITIES: Final = ("first_come", "longest_in_state", "most_barriers", "youngest", "oldest")
+"""Whose turn comes first in a queue."""
+
+GIVES: Final = ("employed", "small_job", "leisure_job", "flex_job", "in_education", "activation")
+"""What an opening can be."""
+
+
+class Channel(NamedTuple):
+    """A way of hearing of an activity: its names, and the states in which it reaches people."""
+
+    label_da: str
+    label_en: str
+    states: tuple[str, ...]
+
+    def label(self, lang: str) -> str:
+        """Return the channel's name in ``lang``."""
+        return self.label_da if lang == "da" else self.label_en
+
+
+_PUPILS: Final = ("basic_school", "in_education")
+_RECIPIENTS: Final = ("job_ready", "activity_ready", "activation")
+_EVERYBODY: Final = tuple(state.key for state in STATES if state.key != "gone")
+
+CHANNELS: Final = {
+    "school": Channel("skole og vejledning", "school and guidance", _PUPILS),
+    "clubs": Channel("klubber og væresteder", "clubs and drop-in centres", (*_PUPILS, "self_supporting")),
+    "caseworker": Channel("sagsbehandleren", "the caseworker", (*_RECIPIENTS, "other_benefit")),
+    "outreach": Channel(
+        "kendte medarbejdere i området",
+        "known staff in the area",
+        (*_RECIPIENTS, "other_benefit", "self_supporting", "disability_pension", "flex_job", "employed"),
+    ),
+    "campaign": Channel("kampagner og opslag", "campaigns and notices", _EVERYBODY),
+    "word_of_mouth": Channel("venner og naboer", "friends and neighbours", _EVERYBODY),
+}
+"""How people hear of activities. Which states a channel reaches is a reading of the sources (assumption)."""
+
+LEISURE_KINDS: Final = ("start", "end")
+SMALL_KINDS: Final = ("small_job_start", "small_job_end")
+PASSAGES: Final = ("small_job_to_employed", "small_job_to_self_supporting")
+"""Hazards of those who hold a small job: what is added to the hazard of going on to work or to self-support."""
+MOVES_OF: Final = {
+    f"{left}_to_{entered}": (left, entered)
+    for left, entered in dict.fromkeys(
+        (PHASES[PHASE_CODE[move.origin]].state, PHASES[PHASE_CODE[move.to]].state) for move in MOVES
+    )
+    if left != entered and entered != "gone"
+}
+"""Moves between states on which effects can be, by name: (state left, state entered)."""
+
+DIGEST_STATES: Final[Mapping[str, tuple[str, ...]]] = {
+    "basic_school": ("basic_school",),
+    "education": ("in_education",),
+    "neet": ("self_supporting",),
+    "education_help": ("job_ready", "activity_ready"),
+    "benefit_job_ready": ("job_ready",),
+    "benefit_activity_ready": ("activity_ready",),
+    "spouse_supported": ("self_supporting",),
+    "activation": ("activation",),
+    "company_placement": ("activation",),
+    "employment": ("employed",),
+    "self_employment": ("employed",),
+    "flex_job": ("flex_job",),
+    "disability_pension": ("disability_pension",),
+    "sick_leave": ("other_benefit",),
+    "leisure_job": ("basic_school", "in_education"),
+    "small_job": ("job_ready", "activity_ready", "activation"),
+    "out_of_area": (),
+    "volunteering": (),
+}
+"""States of ``activities.yaml`` as states of the model. A leisure job and a small job are side jobs in those states,
+leaving the area is no state, and volunteering is taking part and nothing more."""
 
 PARENT_TRANSFER: Final = 4
 """Flag in a youth's ``parents``: a parent at home has transfer income."""
@@ -71,6 +165,12 @@ class QueueMonth(NamedTuple):
     left_queue: np.ndarray
     left_target_group: np.ndarray
     closed: np.ndarray
+    clarified_flex_job: np.ndarray
+    clarified_pension: np.ndarray
+    clarified_closer: np.ndarray
+    clarified_none: np.ndarray
+    took_opening: np.ndarray
+    contacted: np.ndarray
 
 
 class Shifts(NamedTuple):
@@ -81,15 +181,17 @@ class Shifts(NamedTuple):
     end: np.ndarray
 
 
-def cumulated_reach(values: Mapping[str, float], ages: tuple[int, int]) -> np.ndarray:
-    """Return the monthly hazards of being reached, summed over all ages in months below the index.
+def age_bands(values: Mapping[str, float], ages: tuple[int, int]) -> list[tuple[int, float]]:
+    """Return the ratios of the hazard of being reached by age: (age in months at which a band ends, ratio).
 
-    The hazard is the sum of the channels' reach times the ratio of the age; there is none outside ``ages`` (months).
+    The youngest come first; outside ``ages`` (months) nobody is reached.
     """
-    by_age = np.ones(OLDEST)
     given = sorted((int(id.removeprefix(SELECTION_AGE)), id) for id in values if id.startswith(SELECTION_AGE))
-    for place, (age, id) in enumerate(given):
-        by_age[12 * age if place else 0 :] = values[id]
-    by_age[: ages[0]] = by_age[ages[1] :] = 0
-    reach = sum(value for id, value in values.items() if id.startswith("reach_"))
-    return np.concatenate([[0.0], np.cumsum(reach * by_age)])
+    firsts = [0, *(12 * age for age, _ in given[1:])]
+    ratios = [values[id] for _, id in given] or [1.0]
+    limits = [*firsts[1:], OLDEST]
+    bands = [(ages[0], 0.0)]
+    for limit, ratio in zip(limits, ratios, strict=True):
+        if limit > bands[-1][0] and bands[-1][0] < ages[1]:
+            bands.append((min(limit, ages[1]), ratio))
+    return [*bands, (OLDEST, 0.0)]

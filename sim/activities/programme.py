@@ -1,22 +1,22 @@
 """All courses of a scenario together, month by month: who hears of them, queues, gets a place, finishes, is changed.
 
-Courses propose (who is enrolled, how the hazards of whom are shifted, who is paid); only the model writes to the
-residents. Every choice is a draw of that resident for that item, so nobody's course depends on the order of the file.
-What all courses do in a month is done at once, with a column that says which course each entry belongs to.
+Courses propose (who is enrolled, whose hazards are shifted how, who is paid, who takes an opening or is clarified);
+only the model writes to the residents. Every choice is a draw of that resident for that item, so nobody's course
+depends on the order of the file. What all courses do in a month is done at once, with a column that says which course
+each entry belongs to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from ..eligibility import GROUPS, group_of
 from ..engine.entries import (
-    Effects,
     Ends,
-    Former,
     Queues,
-    Reach,
     Stands,
     Target,
     Terms,
@@ -25,43 +25,44 @@ from ..engine.entries import (
     endings,
     handed_to,
     in_target_group,
-    reached_in,
     referable,
-    shifts_by_resident,
-    within_ages,
 )
-from ..engine.growing import Growing
-from ..engine.streams import Stream, subject_key
+from ..engine.streams import Stream, mix, moment_key, subject_key
 from ..population import Population
-from ..scenario import ActivityPlan, month_number
+from ..scenario import ActivityPlan, Closure, month_number
+from ..states import CODE, STATES
 from . import ActivityType, catalogue
+from .acting import Acting, Now, Past
 from .base import (
+    CLARIFIED,
     CODE_OF,
     ENROLLED,
     EVENTS,
-    FADED,
     HANDED,
-    NEVER,
     NEW,
-    OLDEST,
     THEN,
     TRAITS,
+    UNCHANGED,
     UNSERVED,
     WAITING,
     QueueMonth,
     Shifts,
-    cumulated_reach,
 )
+from .reach import Hearing
 
-_COLUMNS = {"course": np.int16, "row": np.int32, "month": np.int16}
+_PAST = {"course": np.int16, "row": np.int32, "month": np.int16, "dose": np.float64}
 _NONE = np.empty((3, 0), dtype=np.int64)
+_NOBODY = np.empty(0, dtype=np.int64)
 _STAYS = len(EVENTS)
 """Code of no event."""
 _ENDS = Ends(*(CODE_OF.get(name, _STAYS) for name in Ends._fields))
 _THEN = np.array(list(THEN.values()), dtype=np.uint8)
 _STANDS = Stands(NEW, HANDED, ENROLLED)
-_BLOCK = 65_536
-"""Residents whom all courses look up at a time."""
+_CLARIFIED = np.array([CODE_OF[event] for event in CLARIFIED])
+RULE_225_FROM = "2016-04"
+"""First month of the 225-hour rule (evidence ``rule_225_hours``)."""
+_LONGEST = 1200
+"""Months after which nothing of a grant is left."""
 
 
 def _entries(course: np.ndarray, row: np.ndarray, month: np.ndarray | int) -> np.ndarray:
@@ -79,23 +80,6 @@ def _of(entries: np.ndarray, which: np.ndarray) -> np.ndarray:
 def _together(*entries: np.ndarray) -> np.ndarray:
     filled = [some for some in entries if some.shape[1]]
     return filled[0] if len(filled) == 1 else np.concatenate(filled, axis=1) if filled else _NONE
-
-
-class _Reached(Growing):
-    """Who is reached by which course in which month, of all who have not been referred."""
-
-    course: np.ndarray
-    row: np.ndarray
-    month: np.ndarray
-
-
-class _Former(Growing):
-    """Who has been in which course until which month, and for how much of its length."""
-
-    course: np.ndarray
-    row: np.ndarray
-    month: np.ndarray
-    dose: np.ndarray
 
 
 class Course:
@@ -126,63 +110,126 @@ class Course:
         """The months from the item's start until nobody is left in it."""
         return self._programme.queue_months(self._code)
 
+    @property
+    def participants_matter_to_each_other(self) -> bool:
+        """Whether what a course does to one depends on who else takes part."""
+        shared = ("staff", "effect_role_models", "effect_alumni_signal", "contacts_per_month")
+        return any(self.plan.values.get(id, 0) > 0 for id in shared)
+
     def shifts(self, month: int) -> Shifts:
-        """Return whose side-job hazards are shifted in ``month``: participants, and former ones as it fades."""
-        courses, shifts = self._programme.shifted(month)
+        """Return whose leisure-job hazards are shifted in ``month``: participants, and former ones as it fades."""
+        courses, rows, shifts = self._programme.shifted(month)
         mine = courses == self._code
-        return Shifts(*(column[mine] for column in shifts))
+        return Shifts(rows[mine], *shifts[:, mine])
+
+
+class Happened(NamedTuple):
+    """What courses ask of the model in a month, rows of residents in each.
+
+    ``affected`` are those whose hazards courses may change from now on. ``lost`` lose the leisure job they have only
+    because of a course. ``occupied`` begin and ``released`` end an offer that fills the week. ``moved`` come into the
+    states ``to``; ``leisure_jobs`` and ``small_jobs`` begin such a job.
+    """
+
+    affected: np.ndarray
+    lost: np.ndarray
+    occupied: np.ndarray
+    released: np.ndarray
+    moved: np.ndarray
+    to: np.ndarray
+    leisure_jobs: np.ndarray
+    small_jobs: np.ndarray
+
+
+NOTHING = Happened(*(_NOBODY,) * len(Happened._fields))
 
 
 class Programme:
     """The courses of ``plans``, in the order of their ids, among ``rows`` residents of all stacked replicates.
 
-    ``start`` is the number of the month that the run counts from.
+    ``start`` is the number of the month that the run counts from, ``closures`` are the months in which nobody attends.
     """
 
-    def __init__(self, plans: Sequence[ActivityPlan], stream: Stream, start: int, rows: int) -> None:
+    def __init__(
+        self,
+        plans: Sequence[ActivityPlan],
+        stream: Stream,
+        start: int,
+        rows: int,
+        closures: Sequence[Closure] = (),
+        months: int = _LONGEST,
+    ) -> None:
         types = catalogue()
         plans = sorted(plans, key=lambda plan: plan.id)
         self.courses = [Course(plan, types[plan.activity], start, self, code) for code, plan in enumerate(plans)]
         self.log: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
         """What happened, step after step of a month: month, codes of the events, courses, rows."""
         self._stream = stream
+        self._rule_from = month_number(RULE_225_FROM) - start
         self._subjects = np.array([subject_key(plan.id) for plan in plans], dtype=np.uint64)
         activities = sorted({plan.activity for plan in plans})
         self._activity = np.array([activities.index(plan.activity) for plan in plans], dtype=np.int64)
         self._status = np.full((len(activities), rows), NEW, dtype=np.uint8)
-        pools = [types[plan.activity].pool or plan.id for plan in plans]
-        self._read(plans, np.array([pools.index(pool) for pool in pools], dtype=np.int64))
-        members = [types[plan.activity].eligibility.state_codes for plan in plans]
-        member = np.array([np.isin(np.arange(256), codes) for codes in members]).reshape(len(plans), 256)
-        self._target = Target(self._youngest, self._oldest, member)
-        follow_on = [types[activity].follow_on for activity in activities]
-        follows = _table([[c for c, p in enumerate(plans) if p.activity == to] for to in follow_on])
-        before = _table([[a for a, to in enumerate(follow_on) if to == activity] for activity in activities])
-        self._queues = Queues(self._activity, self._first, self._last, before, follows)
+        self._kind = np.array([types[plan.activity].kind for plan in plans], dtype=object)
+        self._read(plans, [types[plan.activity] for plan in plans], months)
+        self._closures = [
+            (month_number(c.start) - start, month_number(c.end) - start, self._closed_by(c)) for c in closures
+        ]
+        following = {activity: types[activity].follow_on for activity in activities}
+        follows = _table(
+            [[c for to in following[a] for c, p in enumerate(plans) if p.activity == to] for a in activities]
+        )
+        before = _table([[b for b, a in enumerate(activities) if to in following[a]] for to in activities])
+        self._queues = Queues(self._activity, self._first, self._until, before, follows)
         self._has_next: np.ndarray = np.any(follows >= 0, axis=1)
+        taken = np.where(self._kind == "lever", -1, self._until)
+        factor = self._reach_factors(plans, months)
+        self._hearing = Hearing(
+            plans, [c.type for c in self.courses], self._target, (self._first, taken), factor, stream, self._subjects
+        )
         self._known = 0
         self._handed = self._waiting = self._enrolled = _NONE
-        self._reached = _Reached(_COLUMNS)
-        self._former = _Former({**_COLUMNS, "dose": np.float64})
-        self._lost = np.empty(0, dtype=np.int64)
+        self._relation = self._received = np.empty(0)
+        self._ended: list[np.ndarray] = []
+        self._under = _NONE
+        self._now = Now(np.empty((2, 0), dtype=np.int64), np.empty(0))
+        self._past = Past(_PAST)
+        self._alumni = np.zeros((len(plans), len(stream.replicates)), dtype=np.int64)
+        self._contacted = _NONE
         self._counted: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
         self._traits = np.zeros(rows, dtype=np.uint8)
+        self._group = np.zeros(rows, dtype=np.uint8)
+        self._covered = np.zeros((len(plans) if self._wide.any() else 0, rows), dtype=bool)
         self._place = np.full(rows, -1, dtype=np.int32)
-        """Where ``shifts`` has a resident in its answer; -1 for all others and in between."""
+        """Where looking up shifts has a resident in its answer; -1 for all others and in between."""
 
-    def _read(self, plans: Sequence[ActivityPlan], pool: np.ndarray) -> None:
-        """Read the numbers of all courses, one array a number; ``pool`` as in :class:`Effects`."""
+    def _read(self, plans: Sequence[ActivityPlan], types: Sequence[ActivityType], months: int) -> None:
+        """Read the numbers of all courses, one array a number."""
 
         def of(id: str, otherwise: float = 0.0) -> np.ndarray:
             return np.array([plan.values.get(id, otherwise) for plan in plans], dtype=np.float64)
 
+        def has(name: str) -> np.ndarray:
+            return np.array([bool(getattr(type, name)) for type in types], dtype=bool)
+
         self._first = np.array([course.first for course in self.courses], dtype=np.int64)
         self._last = np.array([course.last for course in self.courses], dtype=np.int64)
         self._places = np.array([plan.places for plan in plans], dtype=np.int64)
-        self._youngest = np.ceil(12 * of("age_from")).astype(np.int64)
-        self._oldest = np.ceil(12 * (of("age_to") + 1)).astype(np.int64)
+        self._survival = of("survival_share"), np.maximum(of("survival_half_life_months"), 1e-9)
+        self._until = self._last_places(months)
+        youngest = np.ceil(12 * of("age_from")).astype(np.int64)
+        oldest = np.ceil(12 * (of("age_to") + 1)).astype(np.int64)
+        member = np.zeros((len(plans), len(STATES)), dtype=bool)
+        stays = np.zeros((len(plans), len(STATES)), dtype=bool)
+        allowed = np.zeros((len(plans), GROUPS), dtype=bool)
+        for at, type in enumerate(types):
+            member[at, type.eligibility.state_codes] = True
+            stays[at, [*type.eligibility.state_codes, *(CODE[state] for state in type.stays)]] = True
+            allowed[at] = type.eligibility.groups
+        self._target = Target(youngest, oldest, member, allowed)
+        self._remains = Target(youngest, oldest, stays, allowed)
         leave = -np.expm1(-of("attrition_per_month"))
-        self._terms = Terms(of("duration_months"), leave, of("patience_months"), self._last)
+        self._terms = Terms(of("duration_months", 1.0), leave, of("patience_months"), self._until)
         self._gap = 12 * of("gap_age")
         self._bridge_chance = of("bridge_probability")
         self._paid = np.where(of("project_wage_counts") > 0, of("project_hours"), 0.0)
@@ -191,98 +238,210 @@ class Programme:
             odds *= np.where((np.arange(len(odds)) >> bit & 1)[:, None], of(id, 1.0), 1.0)
         self._take_up = odds / (1 + odds)
         """Chance of saying yes by traits and course: the odds without any trait times the odds ratios of the traits."""
-        during, after = (
-            np.stack([of(f"effect_{way}_{when}") for way in ("start", "end")]) for when in ("during", "after")
-        )
-        self._effects = Effects(pool, during, after, np.empty((len(plans), 0)))
-        self._half_life = np.maximum(of("half_life_months"), 1e-9)
-        ages = zip(self._youngest.tolist(), self._oldest.tolist(), strict=True)
-        reach = [cumulated_reach(plan.values, limits) for plan, limits in zip(plans, ages, strict=True)]
-        # One rising line of all courses, each beginning a unit above the end of the one before: one search finds ages.
-        ends = np.cumsum([line[-1] + 1 for line in reach])
-        above = [line + end - line[-1] for line, end in zip(reach, ends, strict=True)]
-        self._reach = Reach(np.concatenate([np.empty(0), *above]), OLDEST + 1, self._last, NEVER)
+        points = np.array([len(plan.missing_drivers) + len(plan.hindrances) for plan in plans])
+        quality = np.clip(of("quality", 1.0) - points * of("quality_per_point"), 0.0, 1.0)
+        self._acting = Acting([plan.values for plan in plans], types, self._stream.engine, quality)
+        self._on_side_jobs = self._acting.on_side_jobs()
+        self._virtual = of("virtual_quality", 1.0)
+        self._staff, self._caseload, self._elasticity = of("staff"), of("caseload_per_staff"), of("caseload_elasticity")
+        self._build, self._turnover = of("relation_months"), -np.expm1(-of("staff_turnover_per_month"))
+        self._clarifies = -np.expm1(-of("clarification_per_month"))
+        outcomes = np.stack([of(id) for id in ("clarified_to_flex_job", "clarified_to_pension", "clarified_closer")])
+        self._outcomes = np.cumsum(outcomes, axis=0)
+        self._additional = self._places * of("additional_share") * quality
+        self._contact = -np.expm1(-of("contacts_per_month"))
+        self._active, self._alumni_full = of("active_months"), np.maximum(of("alumni_full", 1.0), 1.0)
+        self._occupies, self._partner = has("occupies"), np.array([type.acts_on == "partner" for type in types])
+        self._gives = np.array([type.gives for type in types], dtype=object)
+        by_rule = self._acting.acts("rule")
+        self._ruled = np.flatnonzero(by_rule)
+        self._wide = (self._kind == "lever") & (self._acting.acts("itself") | by_rule)
+        """Levers that act on everybody of their target group."""
+        self._lasts = self._acting.lasts()
+        self._lasts[: len(plans)] |= (self._contact > 0) | self._acting.acts("alumni")
+        self._acts = np.any([self._acting.acts(way) for way in ("itself", "role models")], axis=0)
+        """Courses that act on their participants while they last."""
+        self._weighs = bool((quality < 1).any() or (self._staff > 0).any() or (self._build > 0).any())
+        """Whether a place may count less than fully, closures aside."""
+        self._priority = [at for at, plan in enumerate(plans) if plan.priority != "first_come"]
 
-    def run_month(self, month: int, people: Population) -> np.ndarray:
-        """Run every course for one month and return the rows newly enrolled in any.
+    def _last_places(self, months: int) -> np.ndarray:
+        """Return the last month in which each course has places: that of the grant, or when what survives is gone."""
+        share, half_life = self._survival
+        left = np.arange(1, months + 1)
+        places = np.floor(self._places[:, None] * share[:, None] * 0.5 ** (left / half_life[:, None]) + 0.5)
+        return self._last + (places >= 1).sum(axis=1)
 
-        In this order: participants finish or leave, some give up waiting, new ones are referred and queue, and free
-        places go to those who have waited longest (ties by the resident's own draw).
+    def _places_in(self, month: int) -> np.ndarray:
+        """Return the places of each course in ``month``."""
+        share, half_life = self._survival
+        over = np.maximum(month - self._last, 0)
+        left = np.floor(self._places * share * 0.5 ** (over / half_life) + 0.5)
+        return np.where(over > 0, left, self._places).astype(np.int64)
+
+    def _closed_by(self, closure: Closure) -> np.ndarray:
+        """Return which courses a closure concerns."""
+        return np.array([not closure.activities or course.plan.id in closure.activities for course in self.courses])
+
+    def _form(self, *forms: str) -> np.ndarray:
+        return np.array([course.type.form in forms for course in self.courses], dtype=bool)
+
+    def _closed(self, month: int, *forms: str) -> np.ndarray:
+        """Return which courses of some forms nobody attends in ``month``."""
+        found = np.zeros(len(self.courses), dtype=bool)
+        for first, last, concerned in self._closures:
+            if first <= month <= last:
+                found |= concerned
+        return found & self._form(*forms) if found.any() else found
+
+    def _reach_factors(self, plans: Sequence[ActivityPlan], months: int) -> np.ndarray:
+        """Return what the channels of each course are multiplied by, shape (courses, months of the run + 1)."""
+        factor = np.ones((len(plans), months + 1))
+        for lever, course in zip(plans, self.courses, strict=True):
+            raised = course.type.raises_reach_of
+            if raised:
+                by = 1 + (lever.values["reach_factor"] - 1) * self._acting.quality[course._code]
+                for at, other in enumerate(plans):
+                    if other.activity in raised or "all" in raised:
+                        factor[at, max(course.first, 0) : course.last + 1] *= by
+        for first, last, _ in self._closures:
+            for month in range(max(first, 0), min(last, months) + 1):
+                factor[self._closed(month, "placement"), month] = 0.0
+        return factor
+
+    def run_month(self, month: int, people: Population) -> Happened:
+        """Run every course for one month.
+
+        In this order: participants finish, are clarified or leave, some give up waiting, new ones are referred and
+        queue, and free places go to those whose turn it is (ties by the resident's own draw).
         """
-        self._grow(len(people))
-        self._lost = self._lost[:0]
-        runs = (self._first <= month) & (month <= self._last)
+        self._grow(people)
+        runs = (self._first <= month) & (month <= self._until)
         runs[self._enrolled[0]] = runs[self._waiting[0]] = True
         if not runs.any():
-            return self._lost
+            self._now = Now(np.empty((2, 0), dtype=np.int64), np.empty(0))
+            return NOTHING
         before = len(self.log)
-        self._leave(month, people)
-        self._refer(month, people)
-        entered = self._enrol(month)
+        self._ended.clear()
+        who = Who(people.birth, people.state, self._group[: len(people)], people.in_area)
+        self._pause(month)
+        clarified, to = self._clarify(month)
+        lost = self._leave(month, people, who)
+        self._refer(month, people, who)
+        entered, offered, states, jobs = self._enrol(month, people)
+        began = self._enrolled[:, self._enrolled.shape[1] - len(entered) :]
+        affected = np.concatenate([entered[self._on_side_jobs[began[0]]], self._cover(month, who, people)])
+        self._weigh(month, people)
         self._count(month, runs, before)
-        return entered
+        moved, to = np.concatenate([clarified, offered]), np.concatenate([to, states])
+        occupied, ended = began[1, self._occupies[began[0]]], _together(*self._ended)
+        released = np.setdiff1d(ended[1, self._occupies[ended[0]]], self.occupied())
+        return Happened(affected, lost, occupied, released, moved, to, *jobs)
 
-    def lost(self) -> np.ndarray:
-        """Return whom activities lost in the gap this month: jobs they have only because of an activity end."""
-        return self._lost
+    def _grow(self, people: Population) -> None:
+        """Hold all residents: those appended since have not heard of any activity."""
+        rows, room = len(people), self._status.shape[1]
+        if rows > room:
+            more = rows - room + room // 4
+            self._status = _wider(self._status, more, NEW)
+            self._covered = _wider(self._covered, more, 0)
+            self._place = np.full(self._status.shape[1], -1, dtype=np.int32)
+            self._traits, self._group = _wider(self._traits, more, 0), _wider(self._group, more, 0)
+        if rows > self._known:
+            new = slice(self._known, rows)
+            for bit, has in enumerate(TRAITS.values()):
+                self._traits[new] |= has(people, new).astype(np.uint8) << np.uint8(bit)
+            self._group[new] = group_of(people.sex[new], people.origin[new], people.barriers[new])
+            self._known = rows
+        self._hearing.grow(self._status.shape[1])
 
-    def queue_months(self, code: int) -> list[QueueMonth]:
-        """Return what was counted of course ``code``, month by month."""
-        found = []
-        for month, runs, stocks, flows in self._counted:
-            if runs[code]:
-                named = dict(zip(EVENTS, flows[:, code], strict=True))
-                del named["queued"]
-                places = int(self._places[code]) if month <= self._last[code] else 0
-                enrolled, waiting = stocks[:, code]
-                started = named.pop("enrolled")
-                found.append(QueueMonth(month, places, enrolled, waiting, started=started, **named))
-        return found
+    # --- the steps of a month
 
     def _note(self, month: int, happened: np.ndarray, entries: np.ndarray) -> None:
         """Log what ``happened`` (codes of events) to each of ``entries``, and where that leaves the residents."""
         if len(happened):
             course, row, _ = entries
             self.log.append((month, happened, course, row))
-            self._status[self._activity[course], row] = _THEN[happened]
+            then = _THEN[happened]
+            changed = then != UNCHANGED
+            self._status[self._activity[course[changed]], row[changed]] = then[changed]
+
+    def _note_all(self, month: int, event: str, entries: np.ndarray) -> None:
+        self._note(month, np.full(entries.shape[1], CODE_OF[event]), entries)
 
     def _draw(self, decision: str, month: int, entries: np.ndarray, occurrence: int = 0) -> np.ndarray:
         """Return each one's draw for ``decision`` about that course."""
         course, row, _ = entries
         return self._stream.draw(decision, month, row, occurrence, self._subjects[course])
 
-    def _in_target_group(self, entries: np.ndarray, month: int, people: Population) -> np.ndarray:
-        who = Who(people.birth, people.state, people.in_area)
-        return in_target_group(self._stream.engine, entries, month, self._target, who)
+    def _pause(self, month: int) -> None:
+        """Let the time of those in a suspended course stand still."""
+        still = self._closed(month - 1, "placement")
+        if still.any():
+            self._enrolled[2, still[self._enrolled[0]]] += 1
 
-    def _leave(self, month: int, people: Population) -> None:
-        """Let participants finish or leave, and some give up waiting."""
+    def _clarify(self, month: int) -> tuple[np.ndarray, np.ndarray]:
+        """Clarify participants' capacity for work; return the rows that come into another state, and which."""
+        chance = self._clarifies[self._enrolled[0]]
+        asked = np.flatnonzero(chance)
+        if not len(asked):
+            return _NOBODY, _NOBODY
+        chance = chance * self._acting.quality[self._enrolled[0]]
+        found = asked[self._draw("clarification", month, _of(self._enrolled, asked)) < chance[asked]]
+        clarified = _of(self._enrolled, found)
+        luck = self._draw("outcome of clarification", month, clarified)
+        outcome = (luck >= self._outcomes[:, clarified[0]]).sum(axis=0)
+        self._note(month, _CLARIFIED[outcome], clarified)
+        self._end(found, np.ones(len(found), dtype=bool), month)
+        states = np.array([CODE.get(state, 255) for state in CLARIFIED.values()])[outcome]
+        return clarified[1, states < 255], states[states < 255]
+
+    def _leave(self, month: int, people: Population, who: Who) -> np.ndarray:
+        """Let participants finish or leave, and some give up waiting; return who are lost in the gap."""
         all, enrolled = _together(self._enrolled, self._waiting), self._enrolled.shape[1]
         luck = self._draw("attrition", month, self._enrolled)
-        who = Who(people.birth, people.state, people.in_area)
-        happens = endings(self._stream.engine, all, enrolled, luck, month, self._terms, self._target, who, _ENDS)
+        engine = self._stream.engine
+        inside = in_target_group(engine, all[:, :enrolled], month, self._remains, who)
+        inside = np.concatenate([inside, in_target_group(engine, all[:, enrolled:], month, self._target, who)])
+        happens = endings(engine, all, enrolled, inside, luck, month, self._terms, _ENDS)
         goes = np.flatnonzero(happens != _STAYS)
         if not len(goes):
-            return
+            return _NOBODY
         happened, gone = happens[goes], _of(all, goes)
         self._note(month, happened, gone)
-        stays = happens == _STAYS
-        self._enrolled, self._waiting = _of(self._enrolled, stays[:enrolled]), _of(self._waiting, stays[enrolled:])
         ended = int(np.searchsorted(goes, enrolled))
-        if ended:
-            self._let_go(gone[:, :ended], happened[:ended] != CODE_OF["dropped_out"], month, people)
+        self._waiting = _of(self._waiting, happens[enrolled:] == _STAYS)
+        return self._let_go(goes[:ended], happened[:ended] != CODE_OF["dropped_out"], month, people, who)
 
-    def _let_go(self, gone: np.ndarray, to_the_end: np.ndarray, month: int, people: Population) -> None:
-        """Hand over those ``gone`` who did not drop out, and let the effect last for all not lost in the gap."""
-        course, row, since = gone
-        dose = np.minimum((month - since) / self._terms.duration[course], 1.0)
+    def _let_go(self, at: np.ndarray, to_the_end: np.ndarray, month: int, people: Population, who: Who) -> np.ndarray:
+        """Hand over those enrolled ``at`` who did not drop out, let the effect last for all not lost in the gap."""
+        gone = _of(self._enrolled, at)
+        course, row, _ = gone
         kept = month - people.birth[row].astype(np.int64) >= self._gap[course]
-        kept[self._bridge(gone, to_the_end, month, people)] = True
-        who = {"course": course[kept], "row": row[kept], "month": month, "dose": dose[kept]}
-        self._former.append(len(who["row"]), who)
-        self._lost = row[~kept]
+        kept[self._bridge(gone, to_the_end, month, who)] = True
+        self._end(at, kept, month, to_the_end)
+        return row[~kept]
 
-    def _bridge(self, gone: np.ndarray, offered: np.ndarray, month: int, people: Population) -> np.ndarray:
+    def _end(self, at: np.ndarray, kept: np.ndarray, month: int, alumni: np.ndarray | None = None) -> None:
+        """End the places of those enrolled ``at``; the effect lasts for those ``kept``."""
+        course, row, _ = _of(self._enrolled, at)
+        dose = np.minimum(self._received[at] / self._terms.duration[course], 1.0)
+        self._remember(course[kept], row[kept], month, dose[kept])
+        done = np.ones(len(at), dtype=bool) if alumni is None else alumni
+        np.add.at(self._alumni, (course[done], self._stream.block[row[done]]), 1)
+        stays = np.ones(self._enrolled.shape[1], dtype=bool)
+        stays[at] = False
+        self._ended.append(_of(self._enrolled, at))
+        self._enrolled = _of(self._enrolled, stays)
+        self._relation, self._received = self._relation[stays], self._received[stays]
+
+    def _remember(self, part: np.ndarray, row: np.ndarray, month: int, dose: np.ndarray) -> None:
+        """Keep those whose course goes on acting after its end, or who go on meeting people."""
+        kept = self._lasts[part]
+        part, row, dose = part[kept], row[kept], dose[kept]
+        self._past.append(len(row), {"course": part, "row": row, "month": month, "dose": dose})
+
+    def _bridge(self, gone: np.ndarray, offered: np.ndarray, month: int, who: Who) -> np.ndarray:
         """Promise those ``offered`` a place in next month's queue of a follow-on course; return whom (indices).
 
         It is the first course that takes them: it takes people then, they are of its target group and have not been
@@ -293,20 +452,20 @@ class Programme:
         if not len(asked):
             return asked
         asked = asked[self._draw("bridge", month, _of(gone, asked)) < self._bridge_chance[course[asked]]]
-        who = Who(people.birth, people.state, people.in_area)
         leaving = _of(gone, asked)
-        to = handed_to(self._stream.engine, leaving, month + 1, self._queues, self._status, self._target, who, _STANDS)
+        engine = self._stream.engine
+        to = handed_to(engine, leaving, month + 1, self._queues, self._status, self._target, who, _STANDS)
         taken = np.flatnonzero(to >= 0)
         handed = _entries(to[taken], leaving[1, taken], month + 1)
         self._status[self._activity[handed[0]], handed[1]] = HANDED
         self._handed = _together(self._handed, handed)
         return asked[taken]
 
-    def _refer(self, month: int, people: Population) -> None:
-        referred = self._reach_people(month, people)
+    def _refer(self, month: int, people: Population, who: Who) -> None:
+        referred = self._reach_people(month, people, who)
         course, row, _ = referred
         says_yes = self._draw("take-up", month, referred) < self._take_up[self._traits[row], course]
-        handed = self._received(month, people)
+        handed = self._received_over(month, who)
         queued = _together(handed, _of(referred, says_yes))
         queued = _of(queued, np.argsort(self._draw("queue", month, queued), kind="stable"))
         declined = _of(referred, ~says_yes)
@@ -315,49 +474,70 @@ class Programme:
         self._note(month, np.repeat(codes, [part.shape[1] for part in parts]), np.concatenate(parts, axis=1))
         self._waiting = _together(self._waiting, queued)
 
-    def _reach_people(self, month: int, people: Population) -> np.ndarray:
-        """Return who is referred this month: whom the channels reach now and who can be referred.
+    def _reach_people(self, month: int, people: Population, who: Who) -> np.ndarray:
+        """Return who is referred this month: whom channels or participants reach now and who can be referred."""
+        due, brought = self._hearing.due(month, who), self._contacted
+        inside = self._hearing.inside(month, due, who)
+        reached = inside.copy()
+        reached[inside] = self._hearing.counts(month, _of(due, inside), who)
+        both = np.concatenate([self._in_target_group(brought, month, who), reached])
+        engine, all = self._stream.engine, _together(brought, due)
+        can, again = referable(engine, all, both, self._queues, self._status, _STANDS)
+        later = inside & ~reached
+        later[again[again >= brought.shape[1]] - brought.shape[1]] = True
+        self._hearing.again(month, _of(due, later), who)
+        self._contacted = _NONE
+        if self._contact.any():
+            self._contacted = self._bring(month, people, who)
+        return _of(all, can)
 
-        Who cannot is reached again another time; so is a newcomer, from the month after moving in.
-        """
-        self._reach_newcomers(month, people)
-        at = np.flatnonzero(self._reached.month == month)
-        now = _entries(self._reached.course[at], self._reached.row[at], month)
-        self._reached.month[at] = NEVER
-        who = Who(people.birth, people.state, people.in_area)
-        can, again = referable(self._stream.engine, now, month, self._queues, self._status, self._target, who, _STANDS)
-        left = _of(now, again)
-        left[2] += 1
-        self._reached.month[at[again]] = self._next_reached(month, left, people)
-        return _of(now, can)
+    def _in_target_group(self, entries: np.ndarray, month: int, who: Who) -> np.ndarray:
+        return in_target_group(self._stream.engine, entries, month, self._target, who)
 
-    def _reach_newcomers(self, month: int, people: Population) -> None:
-        """Find when residents not looked up before are reached; none are looked up before the first course begins."""
-        new = slice(self._known, len(people))
-        for bit, has in enumerate(TRAITS.values()):
-            self._traits[new] |= has(people, new).astype(np.uint8) << np.uint8(bit)
-        begin = np.maximum(self._first, month)
-        for low in range(self._known, len(people), _BLOCK):
-            asked = within_ages(self._stream.engine, people.birth[low : low + _BLOCK], begin, self._last, self._target)
-            asked[1] += low
-            when = self._next_reached(month, asked, people, first=True)
-            course, row, _ = asked
-            some = np.flatnonzero(when < NEVER)
-            self._reached.append(len(some), {"course": course[some], "row": row[some], "month": when[some]})
-        self._known = len(people)
+    def _bring(self, month: int, people: Population, who: Who) -> np.ndarray:
+        """Let participants, present and former, bring somebody; return entries of next month."""
+        past = self._past
+        of = past.course % len(self.courses)
+        lately = (past.course < len(self.courses)) & (self._contact[of] > 0)
+        lately &= month - past.month <= self._active[of]
+        some = self._contact[self._enrolled[0]] > 0
+        members = _together(_of(self._enrolled, some), _entries(past.course[lately], past.row[lately], month))
+        goes = self._draw("contact", month, members) < self._contact[members[0]]
+        members = _of(members, goes)
+        found = []
+        for course in np.unique(members[0]).tolist():
+            mine = _of(members, members[0] == course)
+            among = self._contactable(course, month, who)
+            block = self._stream.block[among]
+            first = np.searchsorted(block, np.arange(len(self._stream.replicates) + 1))
+            number = np.diff(first)[self._stream.block[mine[1]]]
+            pick = (self._draw("whom", month, mine) * number).astype(np.int64)
+            met = np.unique(among[(first[self._stream.block[mine[1]]] + pick)[number > 0]])
+            entries = _entries(np.full(len(met), course), met, month)
+            self._note_all(month, "contacted", entries)
+            if self._acting.acts("contacts")[course]:
+                self._remember(self._acting.part(entries[0], "contacts"), met, month, np.ones(len(met)))
+            for to in self._brings[course]:
+                found.append(_entries(np.full(len(met), to), met, month + 1))
+        return _together(*found)
 
-    def _next_reached(self, month: int, entries: np.ndarray, people: Population, first: bool = False) -> np.ndarray:
-        """Return the first month from that of each entry on in which the channels reach the resident, looked up now.
+    def _contactable(self, course: int, month: int, who: Who) -> np.ndarray:
+        """Return the rows, ascending by replicate, of whom members of a course can meet."""
+        among = self.courses[course].type.contacts_among or self.courses[course].type.eligibility
+        inside = np.isin(who.state, among.state_codes) & among.groups[who.group] & who.in_area
+        age = month - who.birth.astype(np.int64)
+        inside &= (age >= self._target.youngest[course]) & (age < self._target.oldest[course])
+        rows = np.flatnonzero(inside)
+        return rows[np.argsort(self._stream.block[rows], kind="stable")]
 
-        A month's chance is 1 - exp(-hazard of that age), each month by itself: so the hazards up to the month reached
-        pass a waiting time that is exponential with mean 1, of which one draw is enough for all the months.
-        """
-        # The first draw has no date, so that it is the same whenever the first course of the scenario begins.
-        luck = self._draw("reached", 0, entries) if first else self._draw("reached", month, entries, 1)
-        wait = -np.log1p(-luck)
-        return reached_in(self._stream.engine, entries, wait, self._reach, people.birth)
+    @property
+    def _brings(self) -> list[list[int]]:
+        return [
+            [to for to, other in enumerate(self.courses) if other.plan.activity in course.type.brings_to]
+            for course in self.courses
+        ]
 
-    def _received(self, month: int, people: Population) -> np.ndarray:
+    def _received_over(self, month: int, who: Who) -> np.ndarray:
         """Return those handed over last month who can still join; the others may be referred another time."""
         if not self._handed.shape[1]:
             return _NONE
@@ -365,26 +545,211 @@ class Programme:
         handed = _of(self._handed, due)
         if handed.shape[1]:
             self._handed = _of(self._handed, ~due)
-            can = self._in_target_group(handed, month, people)
+            can = self._in_target_group(handed, month, who)
             course, row, _ = _of(handed, ~can)
             self._status[self._activity[course], row] = NEW
             handed = _of(handed, can)
         return handed
 
-    def _enrol(self, month: int) -> np.ndarray:
-        """Fill the free places of each course and replicate from the head of its queue."""
+    def _enrol(
+        self, month: int, people: Population
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
+        """Fill the free places of each course and replicate from the head of its queue.
+
+        Return the rows that have a place, those that take an opening into a state and the states, and those whose
+        opening is a leisure job or a small job.
+        """
+        if self._priority:
+            self._put_in_order(month, people)
         waiting = self._waiting
-        group = self._groups(*waiting[:2])
         taken = np.bincount(self._groups(*self._enrolled[:2]), minlength=self._n_groups)
-        open = np.where(month <= self._last, self._places, 0)
+        open = np.where(self._kind == "opening", self._openings(month), self._places_in(month))
+        open[(month > self._until) | (self._kind == "lever") | self._closed(month, "placement")] = 0
         free = np.repeat(open, len(self._stream.replicates)) - taken
-        placed = admitted(self._stream.engine, group, free)
+        placed = admitted(self._stream.engine, self._groups(*waiting[:2]), free)
         entered = _of(waiting, placed)
         entered[2] = month
-        self._note(month, np.full(entered.shape[1], CODE_OF["enrolled"]), entered)
+        self._note_all(month, "enrolled", entered)
         self._waiting = _of(waiting, ~placed)
+        offers = self._kind[entered[0]] == "opening"
+        offered, entered = _of(entered, offers), _of(entered, ~offers)
+        self._note_all(month, "took_opening", offered)
         self._enrolled = _together(self._enrolled, entered)
-        return entered[1]
+        self._relation = np.concatenate([self._relation, np.full(entered.shape[1], float(month))])
+        self._received = np.concatenate([self._received, np.zeros(entered.shape[1])])
+        gives = self._gives[offered[0]]
+        states = np.array([CODE.get(state, 255) for state in gives], dtype=np.int64)
+        jobs = offered[1, gives == "leisure_job"], offered[1, gives == "small_job"]
+        return entered[1], offered[1, states < 255], states[states < 255], jobs
+
+    def _openings(self, month: int) -> np.ndarray:
+        """Return the additional openings of each course in ``month``: whole ones, as they add up since its start."""
+        since = np.maximum(month - self._first + 1, 0)
+        return (np.floor(since * self._additional + 1e-9) - np.floor((since - 1) * self._additional + 1e-9)).astype(
+            np.int64
+        )
+
+    def _put_in_order(self, month: int, people: Population) -> None:
+        """Put those with priority first in the queues of courses that have one; the others keep their order."""
+        course, row, _ = self._waiting
+        key = np.zeros(len(row))
+        for at in self._priority:
+            mine = course == at
+            key[mine] = PRIORITIES[self.courses[at].plan.priority](people, row[mine], month)
+        self._waiting = _of(self._waiting, np.argsort(key, kind="stable"))
+
+    def _cover(self, month: int, who: Who, people: Population) -> np.ndarray:
+        """Log whom levers in force and courses for partners act on for the first time; return their rows."""
+        found = [_NOBODY]
+        self._under = _NONE
+        for course in np.flatnonzero(self._wide & (self._first <= month) & (month <= self._last)).tolist():
+            age = month - who.birth.astype(np.int64)
+            inside = self._target.member[course, who.state] & self._target.allowed[course, who.group] & who.in_area
+            inside &= (age >= self._target.youngest[course]) & (age < self._target.oldest[course])
+            rows = np.flatnonzero(inside)
+            self._under = _together(self._under, _entries(np.full(len(rows), course), rows, month))
+            new = rows[~self._covered[course, rows]]
+            self._covered[course, new] = True
+            self._note_all(month, "covered", _entries(np.full(len(new), course), new, month))
+            found.append(new)
+        own = _of(self._enrolled, self._partner[self._enrolled[0]] & (self._enrolled[2] == month))
+        if own.shape[1]:
+            partner = people.partner(own[1])
+            own = _entries(own[0, partner >= 0], partner[partner >= 0], month)
+            self._note_all(month, "covered", own)
+            found.append(own[1])
+        return np.concatenate(found)
+
+    def _weigh(self, month: int, people: Population) -> None:
+        """Find who is under which course's influence this month, and how strongly."""
+        entries = self._enrolled
+        weight = np.ones(entries.shape[1])
+        suspended = self._closed(month, "placement")
+        if self._weighs or self._closures:
+            weight = self._weights(month, suspended)
+        self._received += weight
+        course, row, _ = entries
+        acts = self._acts[course]
+        parts = [entries[:2, acts], self._under[:2]]
+        weights = [weight[acts], self._acting.quality[self._under[0]]]
+        if len(self._ruled) and month >= self._rule_from:
+            ruled = self._under[:2, np.isin(self._under[0], self._ruled)]
+            parts.append(np.stack([self._acting.part(ruled[0], "rule"), ruled[1]]))
+            weights.append(self._acting.quality[ruled[0]])
+        role = self._acting.acts("role models")
+        if role.any():
+            works = people.state[row] == CODE["employed"]
+            group = self._groups(course, row)
+            size = np.bincount(group, minlength=self._n_groups)
+            share = np.bincount(group, weights=works, minlength=self._n_groups) / np.maximum(size, 1)
+            members = role[course] & ~works & ~self._closed(month, "group")[course]
+            parts.append(np.stack([self._acting.part(course[members], "role models"), row[members]]))
+            weights.append(weight[members] * share[group[members]])
+        now, weight = np.concatenate(parts, axis=1), np.concatenate(weights)
+        helps = self._partner[now[0] % max(len(self.courses), 1)] if now.shape[1] else np.empty(0, dtype=bool)
+        if helps.any():
+            now[1, helps] = people.partner(now[1, helps])
+            there = now[1] >= 0
+            now, weight = now[:, there], weight[there]
+        self._now = Now(now, weight)
+
+    def _weights(self, month: int, suspended: np.ndarray) -> np.ndarray:
+        """Return how strongly each place counts: quality, contact with staff, and relation to them."""
+        course, row, _ = self._enrolled
+        mode = np.where(self._closed(month, "group", "individual"), self._virtual, 1.0)
+        mode[suspended] = 0.0
+        weight = (self._acting.quality * mode)[course]
+        group = self._groups(course, row)
+        size = np.bincount(group, minlength=self._n_groups)[group]
+        full = (self._staff * self._caseload)[course]
+        contact = np.where(full > 0, np.minimum(full / np.maximum(size, 1), 1.0), 1.0)
+        weight *= contact ** self._elasticity[course]
+        if (self._build > 0).any():
+            self._relation[self._lose_contact(month)] = month
+            build = self._build[course]
+            weight *= np.where(build > 0, np.minimum((month - self._relation + 1) / np.maximum(build, 1), 1.0), 1.0)
+        return weight
+
+    def _lose_contact(self, month: int) -> np.ndarray:
+        """Return which places lose their member of staff: each leaves with all the participants he or she had."""
+        course, row, _ = self._enrolled
+        asked = np.flatnonzero(self._turnover[course])
+        staff = np.maximum(self._staff[course], np.ceil(self._places[course] / np.maximum(self._caseload[course], 1)))
+        whose = (self._draw("member of staff", 0, _of(self._enrolled, asked)) * np.maximum(staff[asked], 1)).astype(int)
+        keys = self._stream.lucks[self._stream.block[row[asked]]] ^ self._subjects[course[asked]]
+        keys = mix(keys + whose.astype(np.uint64)) ^ moment_key("staff leaves", month)
+        leaves = (mix(keys) >> np.uint64(11)) * 2.0**-53 < self._turnover[course[asked]]
+        return asked[leaves]
+
+    # --- what others ask
+
+    def occupied(self) -> np.ndarray:
+        """Return the rows, ascending, whose week a course fills this month."""
+        return np.unique(self._enrolled[1, self._occupies[self._enrolled[0]]])
+
+    @property
+    def moves(self) -> tuple[str, ...]:
+        """Hazards other than those of side jobs that some course of the scenario changes."""
+        return self._acting.names
+
+    def moving(self, month: int) -> np.ndarray:
+        """Return the rows, ascending, whose moves some course changes in ``month``."""
+        return self._acting.moving(month, self._now, self._past)
+
+    def move_shifts(self, month: int, rows: np.ndarray) -> np.ndarray:
+        """Return by how much the log hazards of :attr:`moves` are shifted, shape (moves, rows)."""
+        return self._acting.move_shifts(month, rows, self._now, self._past, self._place)
+
+    def shifts(self, month: int, rows: np.ndarray) -> np.ndarray:
+        """Return by how much the log hazards of side jobs (``acting.SIDE_KINDS``) are shifted, shape (4, ``rows``)."""
+        return self._acting.side_shifts(month, rows, self._now, self._past, self._place)
+
+    def shifted(self, month: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return, one entry a course and resident: course, row, and shifts of the leisure-job hazards, (2, entries)."""
+        part, row, given = self._acting.given(month, self._now, self._past)
+        return part % max(len(self.courses), 1), row, given
+
+    def paid_hours(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return whom projects pay this month, each row once, and each one's hours a week (float32)."""
+        course, row, _ = self._enrolled
+        hours = self._paid[course]
+        paid = np.flatnonzero(hours)
+        if not len(paid):
+            return _NOBODY, np.empty(0, dtype=np.float32)
+        found, place = np.unique(row[paid], return_inverse=True)
+        return found, np.bincount(place, weights=hours[paid], minlength=len(found)).astype(np.float32)
+
+    def queue_months(self, code: int) -> list[QueueMonth]:
+        """Return what was counted of course ``code``, month by month."""
+        found = []
+        for month, runs, stocks, flows in self._counted:
+            if runs[code]:
+                named = dict(zip(EVENTS, flows[:, code], strict=True))
+                for unseen in ("queued", "covered"):
+                    del named[unseen]
+                places = int(self._places_in(month)[code]) if month <= self._until[code] else 0
+                enrolled, waiting = stocks[:, code]
+                started = named.pop("enrolled")
+                found.append(QueueMonth(month, places, enrolled, waiting, started=started, **named))
+        return found
+
+    def unserved_by(self, code: int) -> np.ndarray:
+        """Return which residents have queued for the activity of course ``code`` and got no place in it so far."""
+        return np.isin(self._status[self._activity[code]], (WAITING, UNSERVED))
+
+    def unserved(self, people: Population) -> np.ndarray:
+        """Return which residents have queued for some activity and got no place in it so far."""
+        self._grow(people)
+        queued = np.isin(self._status[:, : len(people)], (WAITING, UNSERVED))
+        return np.logical_or.reduce(queued, axis=0)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held for each resident of the area, whatever happens."""
+        held = (self._status, self._place, self._traits, self._group, self._covered)
+        return sum(column.nbytes for column in held) + self._hearing.nbytes
+
+    # --- counting
 
     @property
     def _n_groups(self) -> int:
@@ -397,7 +762,7 @@ class Programme:
 
     def _count(self, month: int, runs: np.ndarray, before: int) -> None:
         shape = (len(self.courses), len(self._stream.replicates))
-        cells = [np.empty(0, dtype=np.int64)]
+        cells = [_NOBODY]
         for _, happened, course, row in self.log[before:]:
             cells.append(happened * self._n_groups + self._groups(course, row))
         flows = np.bincount(np.concatenate(cells), minlength=len(EVENTS) * self._n_groups).reshape(len(EVENTS), *shape)
@@ -407,63 +772,19 @@ class Programme:
         ]
         self._counted.append((month, runs, np.stack(stocks), flows))
 
-    def _effects_until(self, month: int) -> Effects:
-        """Return the effects with their fading up to ``month`` months after an end."""
-        if month >= self._effects.fading.shape[1]:
-            half_lives = np.arange(2 * month + 12) / self._half_life[:, None]
-            fading = np.where(half_lives > FADED, 0.0, 0.5**half_lives)
-            self._effects = self._effects._replace(fading=fading)
-        return self._effects
 
-    def shifted(self, month: int) -> tuple[np.ndarray, Shifts]:
-        """Return, one entry a course and resident, the course and by how much it shifts whose hazards in ``month``."""
-        effects, former = self._effects_until(month), self._former
-        left = former.dose * effects.fading[former.course, month - former.month]
-        lasting = np.flatnonzero(left)
-        (now, row, _), past = self._enrolled, former.course[lasting]
-        given = np.concatenate([effects.during[:, now], left[lasting] * effects.after[:, past]], axis=1)
-        return np.concatenate([now, past]), Shifts(np.concatenate([row, former.row[lasting]]), *given)
+PRIORITIES: Mapping[str, Callable[[Population, np.ndarray, int], np.ndarray]] = {
+    "longest_in_state": lambda people, rows, month: people.since[rows],
+    "most_barriers": lambda people, rows, month: -np.bitwise_count(people.barriers[rows]).astype(np.int64),
+    "youngest": lambda people, rows, month: -people.birth[rows].astype(np.int64),
+    "oldest": lambda people, rows, month: people.birth[rows],
+}
+"""Whose turn comes first where a scenario does not take people as they come: the least first."""
 
-    def shifts(self, month: int, rows: np.ndarray) -> np.ndarray:
-        """Return by how much the log hazards of starting and of ending a side job are shifted, shape (2, ``rows``)."""
-        former = Former(*(getattr(self._former, name) for name in Former._fields))
-        return shifts_by_resident(
-            self._stream.engine, month, rows, self._enrolled, former, self._effects_until(month), self._place
-        )
 
-    def paid_hours(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return whom projects pay this month, each row once, and each one's hours a week (float32)."""
-        course, row, _ = self._enrolled
-        hours = self._paid[course]
-        paid = np.flatnonzero(hours)
-        if not len(paid):
-            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
-        found, place = np.unique(row[paid], return_inverse=True)
-        return found, np.bincount(place, weights=hours[paid], minlength=len(found)).astype(np.float32)
-
-    def unserved_by(self, code: int) -> np.ndarray:
-        """Return which residents have queued for the activity of course ``code`` and got no place in it so far."""
-        return np.isin(self._status[self._activity[code]], (WAITING, UNSERVED))
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held for each resident of the area, whatever happens."""
-        return self._status.nbytes + self._place.nbytes + self._traits.nbytes
-
-    def unserved(self, rows: int) -> np.ndarray:
-        """Return which of ``rows`` residents have queued for some activity and got no place in it so far."""
-        self._grow(rows)
-        queued = np.isin(self._status[:, :rows], (WAITING, UNSERVED))
-        return np.logical_or.reduce(queued, axis=0)
-
-    def _grow(self, rows: int) -> None:
-        """Hold ``rows`` residents: those appended since have not heard of any activity."""
-        room = self._status.shape[1]
-        if rows > room:
-            more = np.full((len(self._status), rows - room + room // 8), NEW, dtype=np.uint8)
-            self._status = np.concatenate([self._status, more], axis=1)
-            self._place = np.full(self._status.shape[1], -1, dtype=np.int32)
-            self._traits = np.concatenate([self._traits, np.zeros(len(self._place) - room, dtype=np.uint8)])
+def _wider(held: np.ndarray, more: int, filled: int) -> np.ndarray:
+    """Return an array with ``more`` entries on its last axis."""
+    return np.concatenate([held, np.full((*held.shape[:-1], more), filled, dtype=held.dtype)], axis=-1)
 
 
 def _table(lists: Sequence[Sequence[int]]) -> np.ndarray:

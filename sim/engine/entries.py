@@ -11,11 +11,13 @@ import numpy as np
 
 
 class Target(NamedTuple):
-    """Whom each course is for: ages in months from ``youngest`` on and below ``oldest``, ``member`` by state code."""
+    """Whom each course is for: ages in months from ``youngest`` on and below ``oldest``, ``member`` by state code, and
+    ``allowed`` by the group of what does not change about a resident."""
 
     youngest: np.ndarray
     oldest: np.ndarray
     member: np.ndarray
+    allowed: np.ndarray
 
 
 class Who(NamedTuple):
@@ -23,18 +25,18 @@ class Who(NamedTuple):
 
     birth: np.ndarray
     state: np.ndarray
+    group: np.ndarray
     in_area: np.ndarray
 
 
 class Reach(NamedTuple):
-    """When channels reach people: ``line`` rises over all ages in months of one course after the other.
+    """When channels reach people, by course: ``ratio`` of the hazard in bands of age that end at ``limit`` (months),
+    shape (courses, bands), and the hazard ``top`` it is the ratio to. Whom a course would reach after its ``last``
+    month it reaches in month ``never``."""
 
-    A course's part has ``ages`` entries and begins above the end of the one before. Whom a course would reach after
-    its ``last`` month it reaches in month ``never``.
-    """
-
-    line: np.ndarray
-    ages: int
+    limit: np.ndarray
+    ratio: np.ndarray
+    top: np.ndarray
     last: np.ndarray
     never: int
 
@@ -49,7 +51,7 @@ class Former(NamedTuple):
 
 
 class Effects(NamedTuple):
-    """Shifts of two log hazards, (2, courses): ``during`` a course, and ``after`` it times ``fading`` by months.
+    """Shifts of log hazards, (hazards, courses): ``during`` a course, and ``after`` it times ``fading`` by months.
 
     Courses of one ``pool`` share one published estimate: of their shifts the strongest counts; others add up.
     """
@@ -114,57 +116,101 @@ def in_target_group(engine: str, entries: np.ndarray, month: int, target: Target
     course, row, _ = entries
     age = month - who.birth[row].astype(np.int64)
     of_age = (age >= target.youngest[course]) & (age < target.oldest[course])
-    return of_age & target.member[course, who.state[row]] & who.in_area[row]
+    suits = target.member[course, who.state[row]] & target.allowed[course, who.group[row]]
+    return of_age & suits & who.in_area[row]
 
 
 def reached_in(engine: str, entries: np.ndarray, wait: np.ndarray, reach: Reach, birth: np.ndarray) -> np.ndarray:
-    """Return the month, int16, from that of the entry on, in which the line has risen by ``wait``."""
+    """Return the month, int16, from that of the entry on, in which the hazards of being reached add up to ``wait``."""
     if engine == "numba":
         from .kernels import reached_in as compiled
 
         found: np.ndarray = compiled(entries, wait, *reach, birth)
         return found
     course, row, begin = entries
-    age = np.clip(begin - birth[row].astype(np.int64), 0, reach.ages - 1)
-    first = course * reach.ages
-    passed = np.searchsorted(reach.line, reach.line[first + age] + wait) - 1 - first
-    reached = begin + np.maximum(passed - age, 0)
+    born = birth[row].astype(np.int64)
+    at, left = begin - born, wait / reach.top[course]
+    reached = np.full(len(course), reach.never, dtype=np.int64)
+    for band in range(reach.limit.shape[1]):
+        limit, ratio = reach.limit[course, band], reach.ratio[course, band]
+        months = limit - at
+        held = months * ratio
+        here = (reached == reach.never) & (months > 0) & (left < held)
+        reached[here] = (at + born)[here] + (left[here] / ratio[here]).astype(np.int64)
+        left = np.where(months > 0, left - held, left)
+        at = np.maximum(at, limit)
     return np.where(reached > reach.last[course], reach.never, reached).astype(np.int16)
+
+
+def entering(
+    engine: str,
+    rows: np.ndarray,
+    before: np.ndarray,
+    month: int,
+    runs: np.ndarray,
+    target: Target,
+    who: Who,
+    pending: np.ndarray,
+) -> np.ndarray:
+    """Return entries of ``rows`` that have come into the target group of a course since the last month.
+
+    ``before`` holds the states they were in, 255 for who was not there. Courses that do not run (``runs``) take nobody;
+    an entry that is ``pending`` (by row and course) is not made twice. Those too young yet have an entry too.
+    """
+    states = target.member.shape[1]
+    was = np.minimum(before, states)
+    member = np.concatenate([target.member & runs[:, None], np.zeros((len(runs), 1), dtype=bool)], axis=1)
+    into = member[:, None, :states] & ~member[:, :, None]
+    if engine == "numba":
+        from .kernels import entering as compiled
+
+        # The courses entered by each change of state, one list after the other.
+        change, course = np.nonzero(into.reshape(len(runs), -1).T)
+        first = np.searchsorted(change, np.arange((states + 1) * states + 1))
+        args = (rows, was, month, states, first, course, target.oldest, target.allowed, *who, pending)
+        found: np.ndarray = compiled(*args)
+        return found
+    suits = into[:, was, who.state[rows]] & target.allowed[:, who.group[rows]]
+    young = month - who.birth[rows].astype(np.int64) < target.oldest[:, None]
+    at, course = np.nonzero((suits & young & who.in_area[rows]).T & ~pending[rows])
+    return np.stack([course, rows[at], np.full(len(at), month)])
 
 
 def shifts_by_resident(
     engine: str,
     month: int,
     rows: np.ndarray,
-    enrolled: np.ndarray,
+    now: np.ndarray,
+    weight: np.ndarray,
     former: Former,
     effects: Effects,
     place: np.ndarray,
 ) -> np.ndarray:
-    """Return by how much courses shift the two log hazards of ``rows`` in ``month``, shape (2, rows).
+    """Return by how much courses shift the log hazards of ``rows`` in ``month``, shape (hazards, rows).
 
-    ``place`` is room for a number a resident, -1 for all of them before and after.
+    ``now`` holds course and row of who is in a course, ``weight`` how strongly it acts on each. ``place`` is room for a
+    number a resident, -1 for all of them before and after.
     """
     if engine == "numba":
         from .kernels import shifts_by_resident as compiled
 
-        found: np.ndarray = compiled(month, rows, enrolled, *former, *effects, place)
+        found: np.ndarray = compiled(month, rows, now, weight, *former, *effects, place)
         return found
     left = former.dose * effects.fading[former.course, month - former.month]
     lasting = np.flatnonzero(left)
-    past, now = former.course[lasting], enrolled[0]
-    course = np.concatenate([now, past])
-    given = np.concatenate([effects.during[:, now], left[lasting] * effects.after[:, past]], axis=1)
+    past = former.course[lasting]
+    course = np.concatenate([now[0], past])
+    given = np.concatenate([weight * effects.during[:, now[0]], left[lasting] * effects.after[:, past]], axis=1)
     place[rows] = np.arange(len(rows))
-    at = place[np.concatenate([enrolled[1], former.row[lasting]])].astype(np.int64)
+    at = place[np.concatenate([now[1], former.row[lasting]])].astype(np.int64)
     place[rows] = -1
     here = np.flatnonzero(at >= 0)
     at, course, given = at[here], course[here], given[:, here]
     alone = np.bincount(at, minlength=len(rows))[at] == 1
-    sums = np.zeros((2, len(rows)))
+    sums = np.zeros((len(effects.during), len(rows)))
     sums[:, at[alone]] = given[:, alone]
     at, course, given = at[~alone], course[~alone], given[:, ~alone]
-    pool = at * len(effects.pool) + effects.pool[course]
+    pool = at * (int(effects.pool.max(initial=0)) + 1) + effects.pool[course]
     for sum, shift in zip(sums, given, strict=True):
         order = np.lexsort((-np.abs(shift), pool))
         strongest = order[np.flatnonzero(np.diff(pool[order], prepend=-1))]
@@ -176,80 +222,56 @@ def endings(
     engine: str,
     entries: np.ndarray,
     enrolled: int,
+    inside: np.ndarray,
     luck: np.ndarray,
     month: int,
     terms: Terms,
-    target: Target,
-    who: Who,
     ends: Ends,
 ) -> np.ndarray:
-    """Return how each of ``entries`` ends in ``month``, a code of ``ends`` each.
+    """Return how each of ``entries`` ends in ``month``, a code of ``ends`` each; ``inside``: who may stay.
 
     The first ``enrolled`` of them have a place and draw ``luck`` for dropping out, the others wait.
     """
     if engine == "numba":
         from .kernels import endings as compiled
 
-        codes: np.ndarray = compiled(entries, enrolled, luck, month, *terms, *target, *who, *ends)
+        codes: np.ndarray = compiled(entries, enrolled, inside, luck, month, *terms, *ends)
         return codes
     course, _, since = entries
     months, over = month - since, month > terms.last[course]
-    outside = ~in_target_group(engine, entries, month, target, who)
     placed, waiting = np.split(np.arange(len(course)), [enrolled])
     done, drops = months[placed] >= terms.duration[course[placed]], luck < terms.leave[course[placed]]
     tired = months[waiting] > terms.patience[course[waiting]]
     return np.concatenate(
         [
-            np.select([done, over[placed], outside[placed], drops], ends[:4], ends.stays),
-            np.select([(outside | over)[waiting], tired], ends[4:6], ends.stays),
+            np.select([done, over[placed], ~inside[placed], drops], ends[:4], ends.stays),
+            np.select([(~inside | over)[waiting], tired], ends[4:6], ends.stays),
         ]
     )
 
 
-def within_ages(engine: str, birth: np.ndarray, begin: np.ndarray, last: np.ndarray, target: Target) -> np.ndarray:
-    """Return entries of residents by course, who are of its ages in some month from ``begin`` to ``last``.
-
-    The row of an entry counts within ``birth``, its month is the course's ``begin``.
-    """
-    if engine == "numba":
-        from .kernels import within_ages as compiled
-
-        found: np.ndarray = compiled(birth, begin, last, target.youngest, target.oldest)
-        return found
-    old, young = (begin - target.oldest)[:, None], (last - target.youngest)[:, None]
-    course, row = np.nonzero((birth > old) & (birth <= young) & (begin <= last)[:, None])
-    return np.stack([course, row, begin[course]])
-
-
 def referable(
-    engine: str,
-    entries: np.ndarray,
-    month: int,
-    queues: Queues,
-    status: np.ndarray,
-    target: Target,
-    who: Who,
-    stands: Stands,
+    engine: str, entries: np.ndarray, inside: np.ndarray, queues: Queues, status: np.ndarray, stands: Stands
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return which of ``entries`` can be referred to their course now, and which may be another time (indices).
 
-    Referred can be who belongs to the target group, stands new with the course's activity (``status`` by activity and
-    resident) and is not enrolled in any of the activities before it. Each resident is referred to an activity once, by
-    the first entry that can.
+    Referred can be who is ``inside`` the target group, stands new with the course's activity (``status`` by activity
+    and resident) and is not enrolled in any of the activities before it. Each resident is referred to an activity once,
+    by the first entry that can. Who is outside comes back when entering the target group anew.
     """
     if engine == "numba":
         from .kernels import referable as compiled
 
-        can, again = compiled(entries, month, queues.activity, queues.before, status, *target, *who, *stands)
+        can, again = compiled(entries, inside, queues.activity, queues.before, status, *stands)
         return can, again
     course, row, _ = entries
     kind = queues.activity[course]
     stand = status[kind, row]
-    free = (stand == stands.new) & in_target_group(engine, entries, month, target, who)
+    free = (stand == stands.new) & inside
     for other in queues.before[kind].T:
         free &= (other < 0) | (status[other, row] != stands.enrolled)
     first = first_of_each(row * len(status) + kind, free)
-    return np.flatnonzero(first), np.flatnonzero(~free & ((stand == stands.new) | (stand == stands.handed)))
+    return np.flatnonzero(first), np.flatnonzero(inside & ~free & ((stand == stands.new) | (stand == stands.handed)))
 
 
 def handed_to(

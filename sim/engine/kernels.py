@@ -366,7 +366,9 @@ def draw_bits(keys, rows, moment, subjects, multiplier_1, multiplier_2):  # type
 
 
 @compiled
-def in_target_group(entries, month, youngest, oldest, member, birth, state, in_area):  # type: ignore[no-untyped-def]
+def in_target_group(  # type: ignore[no-untyped-def]
+    entries, month, youngest, oldest, member, allowed, birth, state, group, in_area
+):
     """Return whether each entry's resident belongs to its course's target group: ``entries.in_target_group``."""
     found = np.empty(entries.shape[1], dtype=np.bool_)
     for i in range(entries.shape[1]):
@@ -374,33 +376,70 @@ def in_target_group(entries, month, youngest, oldest, member, birth, state, in_a
         row = entries[1, i]
         age = month - numba.int64(birth[row])
         of_age = age >= youngest[course] and age < oldest[course]
-        found[i] = of_age and member[course, state[row]] and in_area[row]
+        found[i] = of_age and member[course, state[row]] and allowed[course, group[row]] and in_area[row]
     return found
 
 
 @compiled
-def reached_in(entries, wait, line, ages, last, never, birth):  # type: ignore[no-untyped-def]
+def reached_in(entries, wait, limit, ratio, top, last, never, birth):  # type: ignore[no-untyped-def]
     """Return when channels reach each entry's resident: ``entries.reached_in``."""
     found = np.empty(entries.shape[1], dtype=np.int16)
     for i in range(entries.shape[1]):
         course = entries[0, i]
-        begin = entries[2, i]
-        age = min(max(begin - numba.int64(birth[entries[1, i]]), 0), ages - 1)
-        first = course * ages
-        passed = np.searchsorted(line, line[first + age] + wait[i]) - 1 - first
-        reached = begin + max(passed - age, 0)
+        born = numba.int64(birth[entries[1, i]])
+        at = entries[2, i] - born
+        left = wait[i] / top[course]
+        reached = numba.int64(never)
+        for band in range(limit.shape[1]):
+            months = limit[course, band] - at
+            if months > 0:
+                held = months * ratio[course, band]
+                if left < held:
+                    reached = at + born + numba.int64(left / ratio[course, band])
+                    break
+                left -= held
+                at = limit[course, band]
         found[i] = never if reached > last[course] else reached
     return found
 
 
 @compiled
+def entering(  # type: ignore[no-untyped-def]
+    rows, was, month, states, first, courses, oldest, allowed, birth, state, group, in_area, pending
+):
+    """Return entries of residents who have come into target groups: ``entries.entering``."""
+    found = np.empty((3, 1024), dtype=np.int64)
+    n = 0
+    for i in range(rows.shape[0]):
+        row = rows[i]
+        if not in_area[row]:
+            continue
+        change = numba.int64(was[i]) * states + state[row]
+        age = month - numba.int64(birth[row])
+        for k in range(first[change], first[change + 1]):
+            course = courses[k]
+            if not allowed[course, group[row]] or age >= oldest[course] or pending[row, course]:
+                continue
+            if n == found.shape[1]:
+                wider = np.empty((3, 2 * n), dtype=np.int64)
+                wider[:, :n] = found
+                found = wider
+            found[0, n] = course
+            found[1, n] = row
+            found[2, n] = month
+            n += 1
+    return found[:, :n].copy()
+
+
+@compiled
 def shifts_by_resident(  # type: ignore[no-untyped-def]
-    month, rows, enrolled, past_course, past_row, past_month, dose, pool, during, after, fading, place
+    month, rows, now, weight, past_course, past_row, past_month, dose, pool, during, after, fading, place
 ):
     """Return by how much courses shift the hazards of residents: ``entries.shifts_by_resident``."""
-    now = enrolled.shape[1]
-    total = now + dose.shape[0]
-    given = np.empty((2, total))
+    hazards = during.shape[0]
+    current = now.shape[1]
+    total = current + dose.shape[0]
+    given = np.empty((hazards, total))
     pools = np.empty(total, dtype=np.int64)
     # The entries of one resident form a chain, the first of them is the head.
     following = np.empty(total, dtype=np.int64)
@@ -408,57 +447,53 @@ def shifts_by_resident(  # type: ignore[no-untyped-def]
     for k in range(rows.shape[0]):
         place[rows[k]] = k
     for i in range(total - 1, -1, -1):
-        if i < now:
-            course = enrolled[0, i]
-            k = place[enrolled[1, i]]
+        if i < current:
+            course = now[0, i]
+            k = place[now[1, i]]
             if k < 0:
                 continue
-            given[0, i] = during[0, course]
-            given[1, i] = during[1, course]
+            for h in range(hazards):
+                given[h, i] = weight[i] * during[h, course]
         else:
-            course = numba.int64(past_course[i - now])
-            left = dose[i - now] * fading[course, month - past_month[i - now]]
-            k = place[past_row[i - now]]
+            course = numba.int64(past_course[i - current])
+            left = dose[i - current] * fading[course, month - past_month[i - current]]
+            k = place[past_row[i - current]]
             if k < 0 or left == 0.0:
                 continue
-            given[0, i] = left * after[0, course]
-            given[1, i] = left * after[1, course]
+            for h in range(hazards):
+                given[h, i] = left * after[h, course]
         pools[i] = pool[course]
         following[i] = head[k]
         head[k] = i
-    sums = np.zeros((2, rows.shape[0]))
+    sums = np.zeros((hazards, rows.shape[0]))
     for k in range(rows.shape[0]):
         place[rows[k]] = -1
         first = head[k]
         if first < 0:
             continue
         if following[first] < 0:
-            sums[0, k] = given[0, first]
-            sums[1, k] = given[1, first]
+            for h in range(hazards):
+                sums[h, k] = given[h, first]
             continue
-        done = -1
+        done = numba.int64(-1)
         while True:
             # The next pool of this resident.
-            least = pool.shape[0]
+            least = numba.int64(-1)
             i = first
             while i >= 0:
-                if done < pools[i] and pools[i] < least:
+                if done < pools[i] and (least < 0 or pools[i] < least):
                     least = pools[i]
                 i = following[i]
-            if least == pool.shape[0]:
+            if least < 0:
                 break
-            strongest_start = 0.0
-            strongest_end = 0.0
-            i = first
-            while i >= 0:
-                if pools[i] == least:
-                    if abs(given[0, i]) > abs(strongest_start):
-                        strongest_start = given[0, i]
-                    if abs(given[1, i]) > abs(strongest_end):
-                        strongest_end = given[1, i]
-                i = following[i]
-            sums[0, k] += strongest_start
-            sums[1, k] += strongest_end
+            for h in range(hazards):
+                strongest = 0.0
+                i = first
+                while i >= 0:
+                    if pools[i] == least and abs(given[h, i]) > abs(strongest):
+                        strongest = given[h, i]
+                    i = following[i]
+                sums[h, k] += strongest
             done = least
     return sums
 
@@ -467,18 +502,13 @@ def shifts_by_resident(  # type: ignore[no-untyped-def]
 def endings(  # type: ignore[no-untyped-def]
     entries,
     enrolled,
+    inside,
     luck,
     month,
     duration,
     leave,
     patience,
     last,
-    youngest,
-    oldest,
-    member,
-    birth,
-    state,
-    in_area,
     completed,
     closed,
     left_target_group,
@@ -491,15 +521,11 @@ def endings(  # type: ignore[no-untyped-def]
     found = np.empty(entries.shape[1], dtype=np.int64)
     for i in range(entries.shape[1]):
         course = entries[0, i]
-        row = entries[1, i]
         months = month - entries[2, i]
         over = month > last[course]
-        age = month - numba.int64(birth[row])
-        of_age = age >= youngest[course] and age < oldest[course]
-        inside = of_age and member[course, state[row]] and in_area[row]
         found[i] = stays
         if i >= enrolled:
-            if over or not inside:
+            if over or not inside[i]:
                 found[i] = left_queue
             elif months > patience[course]:
                 found[i] = gave_up
@@ -507,7 +533,7 @@ def endings(  # type: ignore[no-untyped-def]
             found[i] = completed
         elif over:
             found[i] = closed
-        elif not inside:
+        elif not inside[i]:
             found[i] = left_target_group
         elif luck[i] < leave[course]:
             found[i] = dropped_out
@@ -515,36 +541,20 @@ def endings(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def referable(  # type: ignore[no-untyped-def]
-    entries,
-    month,
-    activity,
-    before,
-    status,
-    youngest,
-    oldest,
-    member,
-    birth,
-    state,
-    in_area,
-    new,
-    handed,
-    enrolled,
-):
+def referable(entries, inside, activity, before, status, new, handed, enrolled):  # type: ignore[no-untyped-def]
     """Return who can be referred and who may be another time: ``entries.referable``."""
-    taken = numba.int64(255)
+    taken = numba.int64(254)
     can = np.empty(entries.shape[1], dtype=np.int64)
     again = np.empty(entries.shape[1], dtype=np.int64)
     n_can = 0
     n_again = 0
     for i in range(entries.shape[1]):
-        course = entries[0, i]
+        if not inside[i]:
+            continue
         row = entries[1, i]
-        kind = activity[course]
+        kind = activity[entries[0, i]]
         stand = numba.int64(status[kind, row])
-        age = month - numba.int64(birth[row])
-        of_age = age >= youngest[course] and age < oldest[course]
-        free = stand in (new, taken) and of_age and member[course, state[row]] and in_area[row]
+        free = stand in (new, taken)
         for k in range(before.shape[1]):
             other = before[kind, k]
             if other >= 0 and status[other, row] == enrolled:
@@ -586,8 +596,10 @@ def handed_to(  # type: ignore[no-untyped-def]
     youngest,
     oldest,
     member,
+    allowed,
     birth,
     state,
+    group,
     in_area,
     new,
     handed,
@@ -603,7 +615,7 @@ def handed_to(  # type: ignore[no-untyped-def]
             if to < 0 or month < first[to] or month > last[to] or status[activity[to], row] != new:
                 continue
             of_age = age >= youngest[to] and age < oldest[to]
-            if of_age and member[to, state[row]] and in_area[row]:
+            if of_age and member[to, state[row]] and allowed[to, group[row]] and in_area[row]:
                 # Marked until the end, so that a later entry finds the resident taken.
                 status[activity[to], row] = handed
                 found[i] = to
@@ -612,24 +624,6 @@ def handed_to(  # type: ignore[no-untyped-def]
         if found[i] >= 0:
             status[activity[found[i]], entries[1, i]] = new
     return found
-
-
-@compiled
-def within_ages(birth, begin, last, youngest, oldest):  # type: ignore[no-untyped-def]
-    """Return entries of residents who are of a course's ages: ``entries.within_ages``."""
-    found = np.empty((3, begin.shape[0] * birth.shape[0]), dtype=np.int64)
-    n = 0
-    for course in range(begin.shape[0]):
-        if begin[course] > last[course]:
-            continue
-        for row in range(birth.shape[0]):
-            born = numba.int64(birth[row])
-            if born > begin[course] - oldest[course] and born <= last[course] - youngest[course]:
-                found[0, n] = course
-                found[1, n] = row
-                found[2, n] = begin[course]
-                n += 1
-    return found[:, :n].copy()
 
 
 @compiled

@@ -91,7 +91,7 @@ def test_both_activities_share_the_cards_of_the_pooled_effect() -> None:
     for id in [*effects, "half_life_months"]:
         assert pocket_money.parameters[id] == leisure.parameters[id]
     assert pocket_money.pool == leisure.pool != ""
-    assert (pocket_money.follow_on, leisure.follow_on) == ("leisure_job", "")
+    assert (pocket_money.follow_on[0], leisure.follow_on) == ("leisure_job", ("mentor",))
 
 
 # --- the gap before 15
@@ -99,7 +99,7 @@ def test_both_activities_share_the_cards_of_the_pooled_effect() -> None:
 
 @pytest.mark.parametrize("gap", [0, 13.5, 15])
 def test_a_job_that_ends_before_the_gap_age_leaves_nothing(live: Live, pocket: Scenario, gap: float) -> None:
-    model = live(pocket.with_activity("pocket_money_job", gap_age=gap))
+    model = live(pocket.with_activity("pocket_money_job", gap_age=gap), replicate=range(3))
     (course,) = model.courses
     over = ended(course)
     birth = model.population.birth.astype(int)
@@ -238,8 +238,8 @@ def test_the_pooled_effect_counts_once(live: Live, chain: Scenario) -> None:
     assert len(both) > 20
     everybody = np.arange(len(model.population))
     # Newcomers of the last month are known from the next one on, or as soon as they are asked for.
-    assert not model._programme.unserved(len(everybody))[-1]
-    start, end = model._programme.shifts(model.month, everybody)
+    assert not model._programme.unserved(model.population)[-1]
+    start, end = model._programme.shifts(model.month, everybody)[:2]
     expected = np.zeros(len(everybody))
     for shifts in strong.values():
         expected[shifts.rows] = np.maximum(expected[shifts.rows], shifts.start)
@@ -403,10 +403,11 @@ def test_without_ratios_everybody_is_reached_alike(pocket: Scenario) -> None:
     even = {id: 1.0 for id in catalogue()["pocket_money_job"].parameters if id.startswith("selection_")}
     model = AreaModel(pocket.with_activity("pocket_money_job", **even))
     (course,) = model.courses
-    hazards = np.diff(model._programme._reach.line)
-    values = course.plan.values
-    assert hazards[hazards > 0] == pytest.approx(values["reach_school"] + values["reach_word_of_mouth"])
-    assert (hazards > 0).sum() == (17 + 1 - 10) * 12
+    values, reach = course.plan.values, model._programme._hearing._reach
+    assert reach.top == pytest.approx([values["reach_school"] + values["reach_word_of_mouth"]])
+    band = np.searchsorted(reach.limit[0], np.arange(100 * 12), side="right")
+    assert np.unique(reach.ratio[0][band]).tolist() == [0, 1]
+    assert reach.ratio[0][band].sum() == (17 + 1 - 10) * 12
     assert model._programme._take_up == pytest.approx(np.full((16, 1), values["take_up"]))
 
 
@@ -423,6 +424,7 @@ class People:
         self.state = np.full(rows, CODE["basic_school"], dtype=np.uint8)
         self.side_hours = np.zeros(rows, dtype=np.float32)
         self.parents = np.full(rows, PARENT_TRANSFER, dtype=np.uint8)
+        self.barriers = np.zeros(rows, dtype=np.uint8)
         self.frailty = np.zeros(rows, dtype=np.uint8)
         self.in_area = np.ones(rows, dtype=bool)
 
@@ -445,25 +447,26 @@ def programme(pocket: Scenario) -> tuple[Programme, Stream, People]:
 
 def test_newcomers_are_referred_and_belong_to_their_replicate(programme: tuple[Programme, Stream, People]) -> None:
     programme_, stream, people = programme
-    entered = programme_.run_month(1, people)
+    entered = programme_.run_month(1, people).affected
     assert np.bincount(stream.block[entered]).tolist() == [8, 8]
     people.append(3)
     stream.keys = np.concatenate([stream.keys, np.arange(3, dtype=np.uint64)])
     stream.block = np.concatenate([stream.block, np.array([1, 1, 0], dtype=np.int32)])
-    assert not len(programme_.run_month(2, people))
+    assert not len(programme_.run_month(2, people).affected)
     (course,) = programme_.courses
     assert set(when(course)["referred"]) == set(range(23))
     assert course.queue_months[-1].waiting.tolist() == [3, 4]
-    assert programme_.unserved(23).sum() == 7
-    assert programme_.unserved(25)[23:].tolist() == [False, False]
-    start, _ = programme_.shifts(2, np.array([int(entered[0]), 22]))
+    assert programme_.unserved(people).sum() == 7
+    people.append(2)
+    assert programme_.unserved(people)[23:].tolist() == [False, False]
+    start = programme_.shifts(2, np.array([int(entered[0]), 22]))[0]
     assert start.tolist() == [catalogue()["pocket_money_job"].parameters["effect_start_during"].value, 0.0]
 
 
 def test_who_has_moved_out_is_not_served(programme: tuple[Programme, Stream, People]) -> None:
     programme_, _, people = programme
     people.in_area[:5] = False
-    entered = programme_.run_month(1, people)
+    entered = programme_.run_month(1, people).affected
     assert set(entered.tolist()) >= {5, 6, 7, 8, 9}
     assert not set(entered.tolist()) & set(range(5))
     people.in_area[5] = False
@@ -485,10 +488,12 @@ def test_candidates_come_of_age_to_the_month_for_years(programme: tuple[Programm
 
 
 def test_a_follow_on_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sim.activities import follow_on_problems
+    from sim.activities import unknown_names
 
-    wrong = dataclasses.replace(catalogue()["pocket_money_job"], follow_on="leisure_jobs")
-    (problem,) = follow_on_problems({"pocket_money_job": wrong, "leisure_job": catalogue()["leisure_job"]})
+    wrong = dataclasses.replace(catalogue()["pocket_money_job"], follow_on=("leisure_jobs",))
+    (problem,) = unknown_names({**catalogue(), "pocket_money_job": wrong})
     assert problem.key == "pocket_money_job.follow_on"
     assert problem.nearest == "leisure_job"
-    assert not list(follow_on_problems(catalogue()))
+    lever = dataclasses.replace(wrong, follow_on=("employer_smiley",))
+    assert [p.key for p in unknown_names({**catalogue(), "pocket_money_job": lever})] == ["pocket_money_job.follow_on"]
+    assert not list(unknown_names(catalogue()))

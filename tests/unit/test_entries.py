@@ -17,17 +17,17 @@ from sim.engine.entries import (
     Who,
     admitted,
     endings,
+    entering,
     handed_to,
     in_target_group,
     reached_in,
     referable,
     shifts_by_resident,
-    within_ages,
 )
 from sim.engine.pay import SmallJobs, pay
 from sim.engine.streams import Stream
 
-COURSES, ACTIVITIES, RESIDENTS, ENTRIES, MONTH = 6, 4, 120, 400, 30
+COURSES, ACTIVITIES, RESIDENTS, ENTRIES, MONTH, STATES, HAZARDS = 6, 4, 120, 400, 30, 5, 3
 STANDS = Stands(new=0, handed=1, enrolled=3)
 ENDS = Ends(*range(len(Ends._fields)))
 
@@ -39,10 +39,12 @@ class Case:
         luck = np.random.default_rng(seed)
         young = luck.integers(120, 200, COURSES)
         self.luck = luck
-        self.target = Target(young, young + luck.integers(6, 90, COURSES), luck.random((COURSES, 256)) < 0.7)
+        member, allowed = luck.random((COURSES, STATES)) < 0.7, luck.random((COURSES, 4)) < 0.8
+        self.target = Target(young, young + luck.integers(6, 90, COURSES), member, allowed)
         self.who = Who(
             luck.integers(-260, -100, RESIDENTS).astype(np.int16),
-            luck.integers(0, 5, RESIDENTS).astype(np.uint8),
+            luck.integers(0, STATES, RESIDENTS).astype(np.uint8),
+            luck.integers(0, 4, RESIDENTS).astype(np.uint8),
             luck.random(RESIDENTS) < 0.9,
         )
         first = luck.integers(0, MONTH + 2, COURSES)
@@ -54,14 +56,14 @@ class Case:
         self.terms = Terms(
             luck.integers(2, 9, COURSES).astype(float), luck.random(COURSES) / 3, np.full(COURSES, 4.0), last
         )
-        during, after = luck.normal(size=(2, 2, COURSES))
+        during, after = luck.normal(size=(2, HAZARDS, COURSES))
         self.effects = Effects(pools, during, after, np.tile(0.5 ** np.arange(60.0), (COURSES, 1)))
         self.effects.fading[:, 9:] = 0.0
         self.status = luck.integers(0, 6, (ACTIVITIES, RESIDENTS)).astype(np.uint8)
         self.status[luck.random(self.status.shape) < 0.5] = STANDS.new
-        line = np.cumsum(luck.random((COURSES, 400)) / 20, axis=1)
-        line += np.arange(COURSES)[:, None] * (line.max() + 1)
-        self.reach = Reach(line.ravel(), 400, last, 30_000)
+        limit = np.sort(luck.integers(100, 300, (COURSES, 5)), axis=1)
+        ratio = np.where(luck.random((COURSES, 5)) < 0.3, 0.0, luck.random((COURSES, 5)))
+        self.reach = Reach(limit, ratio, luck.random(COURSES) / 10, last, 30_000)
         self.entries = self.some(ENTRIES)
 
     def some(self, number: int) -> np.ndarray:
@@ -104,9 +106,49 @@ def test_month_reached(case: Case) -> None:
     assert (numpy < case.reach.never).any()
 
 
+def test_the_month_reached_is_where_the_hazards_add_up(case: Case) -> None:
+    """Month by month, as the definition says: the first month in which the sum passes the wait."""
+    wait = case.luck.exponential(size=60)
+    entries = case.entries[:, :60]
+    found = reached_in("numpy", entries, wait, case.reach, case.who.birth)
+    for (course, row, begin), left, month in zip(entries.T, wait, found, strict=True):
+        limit, ratio = case.reach.limit[course], case.reach.ratio[course]
+        expected, now = case.reach.never, int(begin)
+        while now <= case.reach.last[course]:
+            band = int(np.searchsorted(limit, now - case.who.birth[row], side="right"))
+            left -= (ratio[band] if band < len(ratio) else 0.0) * case.reach.top[course]
+            if left < -1e-9:
+                expected = now
+                break
+            now += 1
+        assert month == expected
+
+
+def test_who_enters_a_target_group(case: Case) -> None:
+    rows = np.sort(case.luck.choice(RESIDENTS, 80, replace=False))
+    before = case.luck.integers(0, STATES + 1, 80).astype(np.uint8)
+    before[before == STATES] = 255
+    runs, pending = case.luck.random(COURSES) < 0.8, case.luck.random((RESIDENTS, COURSES)) < 0.2
+    numpy, numba = both(entering, rows, before, MONTH, runs, case.target, case.who, pending)
+    assert numpy.dtype == numba.dtype
+    assert numpy.tolist() == numba.tolist()
+    expected = set()
+    for row, was in zip(rows, before, strict=True):
+        for course in np.flatnonzero(runs):
+            member = case.target.member[course]
+            suits = case.target.allowed[course, case.who.group[row]] and case.who.in_area[row]
+            young = MONTH - case.who.birth[row] < case.target.oldest[course]
+            came = member[case.who.state[row]] and not (was < STATES and member[was])
+            if suits and young and came and not pending[row, course]:
+                expected.add((int(course), int(row), MONTH))
+    assert set(map(tuple, numpy.T.tolist())) == expected
+    assert len(expected) == numpy.shape[1] > 0
+
+
 def test_endings(case: Case) -> None:
     luck = case.luck.random(250)
-    numpy, numba = both(endings, case.entries, 250, luck, MONTH, case.terms, case.target, case.who, ENDS)
+    inside = in_target_group("numpy", case.entries, MONTH, case.target, case.who)
+    numpy, numba = both(endings, case.entries, 250, inside, luck, MONTH, case.terms, ENDS)
     assert numpy.tolist() == numba.tolist()
     assert set(numpy[:250]) <= set(ENDS[:4]) | {ENDS.stays}
     assert set(numpy[250:]) <= set(ENDS[4:])
@@ -115,7 +157,8 @@ def test_endings(case: Case) -> None:
 
 def test_who_can_be_referred(case: Case) -> None:
     status = case.status.copy()
-    numpy, numba = both(referable, case.entries, MONTH, case.queues, status, case.target, case.who, STANDS)
+    inside = in_target_group("numpy", case.entries, MONTH, case.target, case.who)
+    numpy, numba = both(referable, case.entries, inside, case.queues, status, STANDS)
     assert [part.tolist() for part in numpy] == [part.tolist() for part in numba]
     assert (status == case.status).all()
     can, again = numpy
@@ -139,13 +182,6 @@ def test_handing_over(case: Case) -> None:
     assert (leads_to == numpy[taken, None]).any(axis=1).all()
 
 
-def test_residents_within_ages(case: Case) -> None:
-    begin = np.maximum(case.queues.first, MONTH)
-    numpy, numba = both(within_ages, case.who.birth, begin, case.queues.last, case.target)
-    assert numpy.dtype == numba.dtype
-    assert numpy.tolist() == numba.tolist()
-
-
 def test_places_go_to_the_head_of_the_queue(case: Case) -> None:
     group, free = case.entries[0], case.luck.integers(-2, 30, COURSES)
     numpy, numba = both(admitted, group, free)
@@ -159,14 +195,16 @@ def test_places_go_to_the_head_of_the_queue(case: Case) -> None:
 def test_shifts_of_a_pool_count_once_and_others_add_up(case: Case) -> None:
     rows = np.sort(case.luck.choice(RESIDENTS, 90, replace=False))
     place = np.full(RESIDENTS, -1, dtype=np.int32)
-    enrolled, former = case.some(60), case.former()
-    numpy, numba = both(shifts_by_resident, MONTH, rows, enrolled, former, case.effects, place)
+    now, weight, former = case.some(60)[:2], case.luck.random(60), case.former()
+    numpy, numba = both(shifts_by_resident, MONTH, rows, now, weight, former, case.effects, place)
     assert numpy.tobytes() == numba.tobytes()
     assert (place == -1).all()
-    for way in range(2):
+    for way in range(HAZARDS):
         for k in range(0, 90, 7):
             strongest: dict[int, float] = {}
-            mine = [(c, case.effects.during[way, c]) for c, r, _ in enrolled.T if r == rows[k]]
+            mine = [
+                (c, w * case.effects.during[way, c]) for (c, r), w in zip(now.T, weight, strict=True) if r == rows[k]
+            ]
             mine += [
                 (c, dose * case.effects.fading[c, MONTH - month] * case.effects.after[way, c])
                 for c, r, month, dose in zip(*former, strict=True)

@@ -1,0 +1,142 @@
+"""The moves of residents whose hazards are their own: shifted by courses or barriers, or held in an offer.
+
+Everybody else's chances stand in the tables of :mod:`sim.transitions`. Here hazards are multiplied one by one, and the
+same draw is held against other limits: so a small effect changes few lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from .activities.base import MOVES_OF, PASSAGES
+from .engine.months import Events, destination
+from .engine.streams import Stream, hazard_threshold, threshold
+from .parameters import ParameterSet
+from .population import Population
+from .states import BARRIERS, CODE, STATES
+from .transitions import PHASE_STATE, SMALL_JOB_STATES, SWITCHES, Tables, probabilities
+
+SLOWED_BY_BARRIERS: Final = {
+    **dict.fromkeys(("job_ready", "activation", "self_supporting", "other_benefit"), ("employed", "in_education")),
+    "activity_ready": ("employed", "in_education", "job_ready"),
+}
+"""Moves towards work, by the state left, that every barrier slows by its factor: barriers multiply."""
+
+
+def _destinations(states: Sequence[str]) -> np.ndarray:
+    """Return which phases count as one of ``states``."""
+    return np.isin(PHASE_STATE, [CODE[state] for state in states])
+
+
+class OwnHazards:
+    """What is added to the log hazards of residents, by the names of the programme's hazards.
+
+    ``names`` are those of ``Programme.moves``. Barriers act on all residents who have them, wherever they are; the mean
+    hazard of each state's residents at the start stays what the tables say, because the calibrated rates are means over
+    people with and without barriers.
+    """
+
+    def __init__(self, names: Sequence[str], parameters: ParameterSet, people: Population) -> None:
+        self._names = tuple(names)
+        self._to = {
+            name: (np.isin(np.arange(len(STATES)), [CODE[MOVES_OF[name][0]]]), _destinations(MOVES_OF[name][1:]))
+            for name in names
+            if name in MOVES_OF
+        }
+        small = np.isin(np.arange(len(STATES)), [CODE[state] for state in SMALL_JOB_STATES])
+        self._passages = {
+            name: (small, _destinations([name.removeprefix("small_job_to_")])) for name in PASSAGES if name in names
+        }
+        self._barrier = np.array([parameters.value(f"barrier_effect_{barrier}") for barrier in BARRIERS])
+        self.barriers_act = bool(self._barrier.any())
+        self._slowed = np.zeros((len(STATES), len(PHASE_STATE)), dtype=bool)
+        for state, to in SLOWED_BY_BARRIERS.items():
+            self._slowed[CODE[state]] = _destinations(to)
+        self._level = self._mean_level(people) if self.barriers_act else np.zeros(len(STATES))
+
+    def _mean_level(self, people: Population) -> np.ndarray:
+        """Return the log of the mean factor of barriers among each state's adults, by state code."""
+        factor = np.exp(_flags(people.barriers) @ self._barrier)
+        adult = people.birth <= -18 * 12
+        count = np.bincount(people.state[adult], minlength=len(STATES))
+        total = np.bincount(people.state[adult], weights=factor[adult], minlength=len(STATES))
+        return np.asarray(np.log(np.where(count > 0, total / np.maximum(count, 1), 1.0)))
+
+    def slowed(self, people: Population) -> np.ndarray:
+        """Return the rows, ascending, whose hazards barriers shift."""
+        slowed: np.ndarray = np.any(self._slowed, axis=1)
+        return np.flatnonzero(slowed[people.state] & (people.birth <= -18 * 12))
+
+    def shifts(self, rows: np.ndarray, given: np.ndarray, people: Population) -> np.ndarray:
+        """Return what is added to the log hazards of ``rows``, shape (rows, phases); ``given`` (names, rows)."""
+        state = people.state[rows]
+        found = np.zeros((len(rows), len(PHASE_STATE)))
+        for name, shift in zip(self._names, given, strict=True):
+            if name in self._to:
+                left, to = self._to[name]
+                found += np.where(left[state], shift, 0.0)[:, None] * to
+            elif name in self._passages:
+                left, to = self._passages[name]
+                holds = left[state] & (people.side_hours[rows] > 0)
+                found += np.where(holds, shift, 0.0)[:, None] * to
+        if self.barriers_act:
+            eased = np.zeros((len(rows), len(BARRIERS)))
+            for at, barrier in enumerate(BARRIERS):
+                if f"eases_{barrier}" in self._names:
+                    eased[:, at] = np.clip(given[self._names.index(f"eases_{barrier}")], 0.0, 1.0)
+            own = (_flags(people.barriers[rows]) * (1 - eased)) @ self._barrier - self._level[state]
+            found += own[:, None] * self._slowed[state]
+        return found
+
+    def move_out(self, given: np.ndarray) -> np.ndarray | None:
+        """Return what is added to the log hazard of moving out, one a row of ``given``; None if nothing ever is."""
+        return given[self._names.index("move_out")] if "move_out" in self._names else None
+
+
+def _flags(barriers: np.ndarray) -> np.ndarray:
+    """Return whether each resident has each barrier, shape (residents, barriers)."""
+    return (barriers[:, None] >> np.arange(len(BARRIERS)) & 1).astype(np.float64)
+
+
+def moved_on_their_own(
+    events: Events,
+    rows: np.ndarray,
+    shifts: np.ndarray,
+    held: np.ndarray,
+    month: int,
+    people: Population,
+    tables: Tables,
+    stream: Stream,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return who moves this month, ascending, and into which phase: ``rows`` by their own hazards, all others as drawn.
+
+    ``shifts`` as of :meth:`OwnHazards.shifts`; those ``held`` (mask of ``rows``) neither leave nor enter usual
+    activation.
+    """
+    hazard = tables.hazard[people.row[rows]] * np.exp(shifts)
+    switches = SWITCHES[people.row[rows] % len(SWITCHES)]
+    hazard[held] = np.where(switches[held], 0.0, hazard[held])
+    limits = threshold(probabilities(hazard, switches).cumsum(axis=-1))
+    bits = stream.bits("move", month, rows) >> np.uint64(32)
+    goes = np.flatnonzero(bits < limits[:, -1])
+    own = np.zeros(len(people), dtype=bool)
+    own[rows] = True
+    kept = ~own[events.moved]
+    moved = np.concatenate([events.moved[kept], rows[goes]])
+    to = np.concatenate([events.moved_to[kept], destination(limits, goes, bits[goes])])
+    order = np.argsort(moved, kind="stable")
+    return moved[order], to[order]
+
+
+def moved_out_on_their_own(
+    out: np.ndarray, rows: np.ndarray, shift: np.ndarray, month: int, people: Population, stream: Stream
+) -> np.ndarray:
+    """Return who moves out this month, ascending: ``rows`` with their log hazard shifted, all others as drawn."""
+    asked = np.flatnonzero((shift != 0) & (people.out_row[rows] > 0))
+    rows, shift = rows[asked], shift[asked]
+    limit = hazard_threshold(people.out_hazard[people.out_row[rows]] * np.exp(shift))
+    goes = rows[(stream.bits("move out", month, rows) >> np.uint64(32)) < limit]
+    return np.union1d(np.setdiff1d(out, rows), goes)
