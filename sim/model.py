@@ -314,13 +314,16 @@ class AreaModel(mesa.Model):
         parts = [programme.moving(self.month), programme.occupied()]
         if self._own.barriers_act:
             parts.append(self._own.slowed(people))
-        rows = np.unique(np.concatenate(parts))
-        if not len(rows):
+        all = np.concatenate(parts)
+        if not len(all):
             return events
+        own = np.zeros(len(people), dtype=bool)
+        own[all] = True
+        rows = np.flatnonzero(own)
         given = programme.move_shifts(self.month, rows)
-        held = np.isin(rows, parts[1])
+        held = programme.busy[rows]
         shifts = self._own.shifts(rows, given, people)
-        moved, to = moved_on_their_own(events, rows, shifts, held, self.month, people, self._tables, self.stream)
+        moved, to = moved_on_their_own(events, own, shifts, held, self.month, people, self._tables, self.stream)
         leaving, out = self._own.move_out(given), events.out
         if leaving is not None:
             out = moved_out_on_their_own(out, rows, leaving, self.month, people, self.stream)

@@ -103,7 +103,7 @@ def _flags(barriers: np.ndarray) -> np.ndarray:
 
 def moved_on_their_own(
     events: Events,
-    rows: np.ndarray,
+    own: np.ndarray,
     shifts: np.ndarray,
     held: np.ndarray,
     month: int,
@@ -111,19 +111,18 @@ def moved_on_their_own(
     tables: Tables,
     stream: Stream,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return who moves this month, ascending, and into which phase: ``rows`` by their own hazards, all others as drawn.
+    """Return who moves this month, ascending, and into which phase: by their ``own`` hazards, all others as drawn.
 
-    ``shifts`` as of :meth:`OwnHazards.shifts`; those ``held`` (mask of ``rows``) neither leave nor enter usual
-    activation.
+    ``own`` is a mask of all residents; for those in it, ``shifts`` as of :meth:`OwnHazards.shifts`, and whether they
+    are ``held``: neither leave nor enter usual activation.
     """
+    rows = np.flatnonzero(own)
     hazard = tables.hazard[people.row[rows]] * np.exp(shifts)
     switches = SWITCHES[people.row[rows] % len(SWITCHES)]
     hazard[held] = np.where(switches[held], 0.0, hazard[held])
     limits = threshold(probabilities(hazard, switches).cumsum(axis=-1))
     bits = stream.bits("move", month, rows) >> np.uint64(32)
     goes = np.flatnonzero(bits < limits[:, -1])
-    own = np.zeros(len(people), dtype=bool)
-    own[rows] = True
     kept = ~own[events.moved]
     moved = np.concatenate([events.moved[kept], rows[goes]])
     to = np.concatenate([events.moved_to[kept], destination(limits, goes, bits[goes])])

@@ -134,14 +134,14 @@ class Acting:
         return self._shifts(month, rows, now, past, place, self._side)
 
     def moving(self, month: int, now: Now, past: Past) -> np.ndarray:
-        """Return the rows, ascending, whose moves some course changes in ``month``."""
+        """Return the rows whose moves some course changes in ``month``, some more than once."""
         if not self._moves.names:
             return np.empty(0, dtype=np.int64)
         effects = self._faded(month, self._moves)
         lasting = self._moves.lasts[past.course]
         lasting[lasting] = effects.fading[past.course[lasting], month - past.month[lasting]] > 0
         acting = self._moves.acts[now.entries[0]] & (now.weight > 0)
-        return np.unique(np.concatenate([now.entries[1][acting], past.row[lasting].astype(np.int64)]))
+        return np.concatenate([now.entries[1][acting], past.row[lasting].astype(np.int64)])
 
     def move_shifts(self, month: int, rows: np.ndarray, now: Now, past: Past, place: np.ndarray) -> np.ndarray:
         """Return by how much the log hazards of :attr:`names` are shifted, shape (names, rows)."""

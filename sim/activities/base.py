@@ -11,8 +11,8 @@ from ..population import Population
 from ..states import MOVES, ORIGINS, PHASE_CODE, PHASES, SEXES, STATES
 
 NEW, HANDED, WAITING, ENROLLED, DONE, UNSERVED = range(6)
-"""Where a resident stands with an activity: not referred yet, promised a place in next month's queue, in the queue,
-enrolled, through with it (or said no), gave up or lost the place in the queue."""
+"""Where a resident stands with an activity: not referred yet (0, so that fresh memory says so), promised a place in
+next month's queue, in the queue, enrolled, through with it (or said no), gave up or lost the place in the queue."""
 
 UNCHANGED: Final = 255
 """Instead of a standing: the event leaves it as it is."""

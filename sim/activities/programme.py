@@ -61,6 +61,8 @@ _STANDS = Stands(NEW, HANDED, ENROLLED)
 _CLARIFIED = np.array([CODE_OF[event] for event in CLARIFIED])
 RULE_225_FROM = "2016-04"
 """First month of the 225-hour rule (evidence ``rule_225_hours``)."""
+NEWCOMERS_A_MONTH = 0.012
+"""Room made at once for those who will move in, as a share of the residents; memory not written to costs nothing."""
 _LONGEST = 1200
 """Months after which nothing of a grant is left."""
 
@@ -169,7 +171,8 @@ class Programme:
         self._subjects = np.array([subject_key(plan.id) for plan in plans], dtype=np.uint64)
         activities = sorted({plan.activity for plan in plans})
         self._activity = np.array([activities.index(plan.activity) for plan in plans], dtype=np.int64)
-        self._status = np.full((len(activities), rows), NEW, dtype=np.uint8)
+        room = int(rows * (1 + NEWCOMERS_A_MONTH * months))
+        self._status = np.zeros((len(activities), room), dtype=np.uint8)
         self._kind = np.array([types[plan.activity].kind for plan in plans], dtype=object)
         self._read(plans, [types[plan.activity] for plan in plans], months)
         self._closures = [
@@ -197,10 +200,12 @@ class Programme:
         self._alumni = np.zeros((len(plans), len(stream.replicates)), dtype=np.int64)
         self._contacted = _NONE
         self._counted: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
-        self._traits = np.zeros(rows, dtype=np.uint8)
-        self._group = np.zeros(rows, dtype=np.uint8)
-        self._covered = np.zeros((len(plans) if self._wide.any() else 0, rows), dtype=bool)
-        self._place = np.full(rows, -1, dtype=np.int32)
+        self._traits = np.zeros(room, dtype=np.uint8)
+        self._group = np.zeros(room, dtype=np.uint8)
+        self.busy = np.zeros(room, dtype=bool)
+        """Whose week a course fills, by row."""
+        self._covered = np.zeros((len(plans) if self._wide.any() else 0, room), dtype=bool)
+        self._place = np.full(room, -1, dtype=np.int32)
         """Where looking up shifts has a resident in its answer; -1 for all others and in between."""
 
     def _read(self, plans: Sequence[ActivityPlan], types: Sequence[ActivityType], months: int) -> None:
@@ -335,7 +340,10 @@ class Programme:
         self._count(month, runs, before)
         moved, to = np.concatenate([clarified, offered]), np.concatenate([to, states])
         occupied, ended = began[1, self._occupies[began[0]]], _together(*self._ended)
-        released = np.setdiff1d(ended[1, self._occupies[ended[0]]], self.occupied())
+        left = ended[1, self._occupies[ended[0]]]
+        self.busy[left] = False
+        self.busy[self.occupied()] = True
+        released = left[~self.busy[left]]
         return Happened(affected, lost, occupied, released, moved, to, *jobs)
 
     def _grow(self, people: Population) -> None:
@@ -347,6 +355,7 @@ class Programme:
             self._covered = _wider(self._covered, more, 0)
             self._place = np.full(self._status.shape[1], -1, dtype=np.int32)
             self._traits, self._group = _wider(self._traits, more, 0), _wider(self._group, more, 0)
+            self.busy = _wider(self.busy, more, 0)
         if rows > self._known:
             new = slice(self._known, rows)
             for bit, has in enumerate(TRAITS.values()):
@@ -684,8 +693,9 @@ class Programme:
     # --- what others ask
 
     def occupied(self) -> np.ndarray:
-        """Return the rows, ascending, whose week a course fills this month."""
-        return np.unique(self._enrolled[1, self._occupies[self._enrolled[0]]])
+        """Return the rows whose week a course fills this month, some more than once."""
+        found: np.ndarray = self._enrolled[1, self._occupies[self._enrolled[0]]]
+        return found
 
     @property
     def moves(self) -> tuple[str, ...]:
@@ -693,7 +703,7 @@ class Programme:
         return self._acting.names
 
     def moving(self, month: int) -> np.ndarray:
-        """Return the rows, ascending, whose moves some course changes in ``month``."""
+        """Return the rows whose moves some course changes in ``month``, some more than once."""
         return self._acting.moving(month, self._now, self._past)
 
     def move_shifts(self, month: int, rows: np.ndarray) -> np.ndarray:
@@ -745,9 +755,10 @@ class Programme:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held for each resident of the area, whatever happens."""
+        """Bytes held for the residents there have been so far, whatever happens."""
         held = (self._status, self._place, self._traits, self._group, self._covered)
-        return sum(column.nbytes for column in held) + self._hearing.nbytes
+        share = self._known / max(self._status.shape[1], 1)
+        return int(share * (sum(column.nbytes for column in held) + self._hearing.nbytes))
 
     # --- counting
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..engine.entries import Reach, Target, Who, entering, in_target_group, reached_in
+from ..engine.entries import Entrances, Reach, Target, Who, entering, in_target_group, reached_in
 from ..engine.streams import Stream
 from ..states import CODE, STATES
 from . import ActivityType
@@ -68,6 +68,8 @@ class Hearing:
         ratio = np.array([[ratio for _, ratio in of] for of in padded], dtype=np.float64).reshape(shape)
         self._reach = Reach(limit, ratio, np.maximum(top, 1e-300), self._last, NEVER)
         self._heard: np.ndarray = top > 0
+        self._runs = np.zeros(len(plans), dtype=bool)
+        self._entrances = Entrances.of(hears)
         self._seen = np.empty(0, dtype=np.uint8)
         self._pending = np.zeros((0, len(plans)), dtype=bool)
         self._waiting: dict[int, list[np.ndarray]] = defaultdict(list)
@@ -75,9 +77,11 @@ class Hearing:
     def grow(self, rows: int) -> None:
         """Hold ``rows`` residents; who is new has not been seen."""
         if rows > len(self._seen):
-            more = rows - len(self._seen)
-            self._seen = np.concatenate([self._seen, np.full(more, _AWAY, dtype=np.uint8)])
-            self._pending = np.concatenate([self._pending, np.zeros((more, self._pending.shape[1]), dtype=bool)])
+            known = len(self._seen)
+            self._seen = np.concatenate([self._seen, np.full(rows - known, _AWAY, dtype=np.uint8)])
+            # Fresh zeros cost nothing until they are written to.
+            pending, self._pending = self._pending, np.zeros((rows, self._pending.shape[1]), dtype=bool)
+            self._pending[:known] = pending
 
     def due(self, month: int, who: Who) -> np.ndarray:
         """Return entries of those whom the channels reach this month, some of whom cannot be referred."""
@@ -96,6 +100,8 @@ class Hearing:
         people = len(who.state)
         here = np.where(who.in_area, who.state, _AWAY)
         runs = self._heard & (self._first < month) & (month <= self._last)
+        if (runs != self._runs).any():
+            self._runs, self._entrances = runs, Entrances.of(self.target.member & runs[:, None])
         if runs.any():
             changed = np.flatnonzero(self._seen[:people] != here)
             if len(changed):
@@ -104,7 +110,7 @@ class Hearing:
                     changed,
                     self._seen[changed],
                     month,
-                    runs,
+                    self._entrances,
                     self.target,
                     who,
                     self._pending,

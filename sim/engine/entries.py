@@ -41,6 +41,26 @@ class Reach(NamedTuple):
     never: int
 
 
+class Entrances(NamedTuple):
+    """Which courses each change of state leads into: ``courses`` from ``first[was * states + now]`` on, list by list.
+
+    ``states`` counts the states; ``was`` is that number for who was not there before.
+    """
+
+    states: int
+    first: np.ndarray
+    courses: np.ndarray
+
+    @classmethod
+    def of(cls, member: np.ndarray) -> Entrances:
+        """Return the entrances of courses that have the ``member`` states, shape (courses, states)."""
+        states = member.shape[1]
+        was = np.concatenate([member, np.zeros((len(member), 1), dtype=bool)], axis=1)
+        enters = (member[:, None, :] & ~was[:, :, None]).reshape(len(member), (states + 1) * states)
+        change, course = np.nonzero(enters.T)
+        return cls(states, np.searchsorted(change, np.arange((states + 1) * states + 1)), course)
+
+
 class Former(NamedTuple):
     """Entries of the past, one array each: when they ended, and after how much of the course."""
 
@@ -147,33 +167,30 @@ def entering(
     rows: np.ndarray,
     before: np.ndarray,
     month: int,
-    runs: np.ndarray,
+    entrances: Entrances,
     target: Target,
     who: Who,
     pending: np.ndarray,
 ) -> np.ndarray:
     """Return entries of ``rows`` that have come into the target group of a course since the last month.
 
-    ``before`` holds the states they were in, 255 for who was not there. Courses that do not run (``runs``) take nobody;
-    an entry that is ``pending`` (by row and course) is not made twice. Those too young yet have an entry too.
+    ``before`` holds the states they were in, 255 for who was not there; ``entrances`` are those of the courses that
+    run. An entry that is ``pending`` (by row and course) is not made twice. Those too young yet have an entry too.
     """
-    states = target.member.shape[1]
-    was = np.minimum(before, states)
-    member = np.concatenate([target.member & runs[:, None], np.zeros((len(runs), 1), dtype=bool)], axis=1)
-    into = member[:, None, :states] & ~member[:, :, None]
+    was = np.minimum(before, entrances.states)
     if engine == "numba":
         from .kernels import entering as compiled
 
-        # The courses entered by each change of state, one list after the other.
-        change, course = np.nonzero(into.reshape(len(runs), -1).T)
-        first = np.searchsorted(change, np.arange((states + 1) * states + 1))
-        args = (rows, was, month, states, first, course, target.oldest, target.allowed, *who, pending)
-        found: np.ndarray = compiled(*args)
+        found: np.ndarray = compiled(rows, was, month, *entrances, target.oldest, target.allowed, *who, pending)
         return found
-    suits = into[:, was, who.state[rows]] & target.allowed[:, who.group[rows]]
-    young = month - who.birth[rows].astype(np.int64) < target.oldest[:, None]
-    at, course = np.nonzero((suits & young & who.in_area[rows]).T & ~pending[rows])
-    return np.stack([course, rows[at], np.full(len(at), month)])
+    change = was.astype(np.int64) * entrances.states + who.state[rows]
+    many = entrances.first[change + 1] - entrances.first[change]
+    at = np.repeat(np.arange(len(rows)), many)
+    place = np.arange(len(at)) - np.repeat(np.cumsum(many) - many, many)
+    course, row = entrances.courses[entrances.first[change[at]] + place], rows[at]
+    suits = target.allowed[course, who.group[row]] & who.in_area[row] & ~pending[row, course]
+    came = np.flatnonzero(suits & (month - who.birth[row].astype(np.int64) < target.oldest[course]))
+    return np.stack([course[came], row[came], np.full(len(came), month)])
 
 
 def shifts_by_resident(

@@ -8,6 +8,7 @@ import pytest
 from sim.engine.entries import (
     Effects,
     Ends,
+    Entrances,
     Former,
     Queues,
     Reach,
@@ -129,7 +130,8 @@ def test_who_enters_a_target_group(case: Case) -> None:
     before = case.luck.integers(0, STATES + 1, 80).astype(np.uint8)
     before[before == STATES] = 255
     runs, pending = case.luck.random(COURSES) < 0.8, case.luck.random((RESIDENTS, COURSES)) < 0.2
-    numpy, numba = both(entering, rows, before, MONTH, runs, case.target, case.who, pending)
+    entrances = Entrances.of(case.target.member & runs[:, None])
+    numpy, numba = both(entering, rows, before, MONTH, entrances, case.target, case.who, pending)
     assert numpy.dtype == numba.dtype
     assert numpy.tolist() == numba.tolist()
     expected = set()
