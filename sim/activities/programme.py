@@ -494,7 +494,7 @@ class Programme:
         can, again = referable(engine, all, both, self._queues, self._status, _STANDS)
         later = inside & ~reached
         later[again[again >= brought.shape[1]] - brought.shape[1]] = True
-        self._hearing.again(month, _of(due, later), who)
+        self._hearing.again(_of(due, later))
         self._contacted = _NONE
         if self._contact.any():
             self._contacted = self._bring(month, people, who)

@@ -68,6 +68,7 @@ class Hearing:
         ratio = np.array([[ratio for _, ratio in of] for of in padded], dtype=np.float64).reshape(shape)
         self._reach = Reach(limit, ratio, np.maximum(top, 1e-300), self._last, NEVER)
         self._heard: np.ndarray = top > 0
+        self._anew = _NONE
         self._runs = np.zeros(len(plans), dtype=bool)
         self._entrances = Entrances.of(hears)
         self._seen = np.empty(0, dtype=np.uint8)
@@ -104,18 +105,12 @@ class Hearing:
             self._runs, self._entrances = runs, Entrances.of(self.target.member & runs[:, None])
         if runs.any():
             changed = np.flatnonzero(self._seen[:people] != here)
-            if len(changed):
-                came = entering(
-                    self._stream.engine,
-                    changed,
-                    self._seen[changed],
-                    month,
-                    self._entrances,
-                    self.target,
-                    who,
-                    self._pending,
-                )
-                self.wait(came, self._draw("reached", month, came, 1), who)
+            before = self._seen[changed]
+            engine, target = self._stream.engine, self.target
+            came = entering(engine, changed, before, month, self._entrances, target, who, self._pending)
+            came = np.concatenate([self._anew, came], axis=1)
+            self._anew = _NONE
+            self.wait(came, self._draw("reached", month, came, 1), who)
         for course in np.flatnonzero(self._heard & (self._first == month)).tolist():
             self.wait(*self._stock(course, month, who), who)
         self._seen[:people] = here
@@ -132,11 +127,11 @@ class Hearing:
         found = np.stack([np.full(len(rows), course), rows, np.full(len(rows), month)])
         return found, self._draw("reached", 0, found)
 
-    def again(self, month: int, entries: np.ndarray, who: Who) -> None:
-        """Let those of ``entries``, reached in ``month``, wait anew from the next month on."""
-        later = entries.copy()
-        later[2] = month + 1
-        self.wait(later, self._draw("reached", month, later, 2), who)
+    def again(self, entries: np.ndarray) -> None:
+        """Let those of ``entries``, reached this month, wait anew from the next month on."""
+        self._anew = entries.copy()
+        self._anew[2] += 1
+        self._pending[entries[1], entries[0]] = True
 
     def wait(self, entries: np.ndarray, luck: np.ndarray, who: Who) -> None:
         """Let the residents of ``entries`` wait for being reached, as long as their ``luck`` says."""
