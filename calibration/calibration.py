@@ -325,12 +325,14 @@ def check(structures: Sequence[str], targets: Targets) -> None:
 
 def _changed(targets: Targets) -> dict[str, Mapping[str, str]]:
     """Return the user's rows that say something else than the book's, or give a role."""
-    book, said = rows("targets"), ("value", "n", "precision")
-    return {
-        id: row
-        for id, row in targets.given.items()
-        if row.get("role") or any(row[column] != book[id][column] for column in said)
-    }
+    book = rows("targets")
+    return {id: row for id, row in targets.given.items() if row.get("role") or _said(row) != _said(book[id])}
+
+
+def _said(row: Mapping[str, str]) -> tuple[float | None, float | None, str]:
+    """Return what a row says as numbers, so that .30 is .3; a blank cell says nothing."""
+    value, n = (float(row[column]) if row[column] else None for column in ("value", "n"))
+    return value, n, row["precision"]
 
 
 _USED: Final = frozenset(
