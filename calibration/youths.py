@@ -103,8 +103,7 @@ class _Spec(NamedTuple):
     """A target: its evidence rows, how the model counts it, and how its share is read.
 
     The rows are averaged by their printed numbers of persons, or added when ``added``; ``persons`` where none is
-    printed.
-    ``note``: why the share is missed by more than 2.5 points, in Danish and English. ``origin``: the one whose row
+    printed. ``note``: why the share is missed by more than 2.5 points, in Danish and English. ``origin``: the one whose row
     this is, taken from a pooled target.
     """
 
@@ -136,7 +135,7 @@ class _Spec(NamedTuple):
             published=value,
             low=low,
             high=high,
-            n=self.persons or (given[0] if self.added else sum(given)),
+            n=(min(given, default=0) if self.added else sum(given)) or self.persons,
             reading=self.reading,
             role=self.role,
             counting=self.counting,
