@@ -394,7 +394,8 @@ def _print_calibrations(found: Sequence[Calibration], folder: Path, lang: str) -
             row = {"structure": one.structure, "block": label}
             row |= {"chi_square": number(block["chi_square"], lang, 1)}
             row |= {"degrees": number(block["degrees"], lang, 1)}
-            row |= {"within_rounding": number(block["within_rounding"], lang, 1)}
+            alone = block["within_rounding"]
+            row |= {"within_rounding": "–" if alone is None else number(alone, lang, 1)}
             four = block.get("four_state")
             row |= {"four_state": "" if four is None else number(four, lang, 1)}
             row |= {"r_hat": number(block["r_hat"], lang, 3), "effective": number(block["effective"], lang)}

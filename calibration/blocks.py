@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -20,9 +20,6 @@ from sim.sources import Target, published_interval, rows
 from .likelihood import Likelihood, Problem
 from .priors import Prior, centres, spreads, values_of
 from .samplers.optimum import Optimum, covariance
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Shares = Callable[[np.ndarray], np.ndarray]
 """Values in natural units (draws, parameters) -> shares (draws, targets)."""
@@ -205,6 +202,7 @@ class Block(Problem):
     those fitted.
     """
 
+    targets: tuple[BlockTarget, ...]
     everything: tuple[BlockTarget, ...] = ()
     read: Shares = lambda values: values
 
@@ -218,7 +216,7 @@ class Block(Problem):
     @cached_property
     def likelihood(self) -> SharesLikelihood:
         """The likelihood of the fitted shares."""
-        return SharesLikelihood([t for t in self.everything if t.role == "fit"])
+        return SharesLikelihood(self.targets)
 
     def residuals(self, z: np.ndarray) -> np.ndarray:
         """Return independent standard residuals at points ``z``: of the shares, then of the priors.
@@ -254,46 +252,6 @@ class Block(Problem):
         ]
         z = min(found, key=lambda one: one.cost).x
         return Optimum(z, float(self.log_posterior(z[None])[0]), covariance(self.log_posterior, z))
-
-    def table(self, values: np.ndarray) -> pd.DataFrame:
-        """Return one row a target, fitted or not: how the posterior draws ``values`` (draws, parameters) stand to it.
-
-        ``fitted``, ``fitted_low`` and ``fitted_high`` are median and 95 % limits over the draws; ``residual_points`` is
-        published middle minus fitted in percentage points, ``standardised`` the same over sampling, rounding and
-        discrepancy; ``inside`` the rounding interval; ``within`` 2.5 points; the notes explain what is not.
-        """
-        import pandas as pd
-
-        likelihood = SharesLikelihood(self.everything)
-        low, fitted, high = np.quantile(self.read(values), [0.025, 0.5, 0.975], axis=0)
-        spread = np.sqrt(np.diag(likelihood._sampling) + likelihood.own_variance)
-        miss = likelihood.observed - fitted
-        book = self.everything
-        return pd.DataFrame(
-            {
-                "block": self.name,
-                "target": [t.id for t in book],
-                "role": [t.role for t in book],
-                "reading": [t.reading for t in book],
-                "group": [t.group for t in book],
-                "month": [t.month for t in book],
-                "measure": [t.measure for t in book],
-                "counting": [t.counting for t in book],
-                "n": [t.n for t in book],
-                "published": [t.published for t in book],
-                "low": likelihood.low,
-                "high": likelihood.high,
-                "fitted": fitted,
-                "fitted_low": low,
-                "fitted_high": high,
-                "residual_points": 100 * miss,
-                "standardised": miss / spread,
-                "inside": (fitted >= likelihood.low) & (fitted <= likelihood.high),
-                "within": np.abs(np.array([t.published for t in book]) - fitted) <= WITHIN,
-                "note_da": [t.note_da for t in book],
-                "note_en": [t.note_en for t in book],
-            }
-        )
 
 
 def laplace(block: Block, optimum: Optimum, generator: np.random.Generator, draws: int) -> np.ndarray:

@@ -30,12 +30,12 @@ from sim.parameters import ParameterSet
 from sim.sources import COHORT_SIZES, PARAMETER_SETS, Target, rows
 
 from . import effect_draws
-from .blocks import WITHIN, Block, BlockTarget, SharesLikelihood
+from .blocks import COUNTING, Block, BlockTarget, SharesLikelihood
 from .effects import EFFECTS
 from .flows import flows_problem
 from .four_state import problem as four_state_problem
 from .likelihood import Likelihood, Problem
-from .posterior import DRAWS, NOTES, Posterior, TotalFit, best_chi_square, find_optima, fit_posterior
+from .posterior import DRAWS, NOTES, Posterior, TotalFit, best_chi_square, find_optima, fit_posterior, fit_rows
 from .priors import PRIORS, read_priors, values_of
 from .samplers.ensemble import Rules
 from .samplers.seeds import generators
@@ -74,7 +74,8 @@ class Calibration:
     """What :func:`calibrate` found for one structure.
 
     ``posteriors`` by block; ``effects`` are the draws of :mod:`calibration.effect_draws`; ``targets`` hold the flows
-    with their roles and the rows a user brought; ``base`` is the digest of the parameter set the draws belong to.
+    with their roles and the rows a user brought; ``base`` is the digest of the parameter set the draws belong to;
+    ``rules`` say when the samplers stopped.
     """
 
     structure: str
@@ -84,6 +85,7 @@ class Calibration:
     targets: Targets
     seed: int
     date: str
+    rules: Rules
 
     @property
     def converged(self) -> bool:
@@ -223,7 +225,8 @@ class Calibration:
     @cached_property
     def four_state(self) -> float:
         """The least chi-square of the structure on the small problem of the notes, with the same targets."""
-        return max(0.0, -best_chi_square(four_state_problem(self.structure, self.targets), starts=_STARTS).log_density)
+        small = four_state_problem(self.structure, self.targets)
+        return max(0.0, -best_chi_square(small, self.seed, _STARTS).log_density)
 
     def save(self, folder: Path) -> list[Path]:
         """Write draws, fit and parameters into ``folder`` and return the files; the same calibration, the same
@@ -283,7 +286,7 @@ def calibrate(
         )
         found[name] = fit_with_surrogate(problem, optima, seed, folder=here, progress=bar, **options)
     effects = effect_draws.draw(effect_draws.read_surface(), CORRELATION, draws, seed)
-    return Calibration(structure, parameters.digest, found, effects, targets, seed, date or today())
+    return Calibration(structure, parameters.digest, found, effects, targets, seed, date or today(), rules or Rules())
 
 
 def problems_of(structure: str, targets: Targets, priors: Path = PRIORS) -> dict[str, Problem]:
@@ -395,6 +398,14 @@ def _block_against(posterior: Posterior, name: str, seed: int) -> pd.DataFrame:
     return _rows(name, roles, SharesLikelihood(block.everything), block.read(posterior.values), notes, luck)
 
 
+_COLUMNS: Final = (
+    *("block", "target", "role", "reading", "group", "month", "measure", "counting", "n"),
+    *("published", "low", "high", "fitted", "fitted_low", "fitted_high", "predicted_low", "predicted_high"),
+    *("p", "residual_points", "standardised", "inside", "within", "note_da", "note_en"),
+)
+"""Of the fit table, in order."""
+
+
 def _rows(
     name: str,
     roles: Sequence[str],
@@ -404,44 +415,27 @@ def _rows(
     luck: np.random.Generator,
 ) -> pd.DataFrame:
     """Return one row a target of ``likelihood``, held against the joint tables of the draws."""
-    import pandas as pd
-
     targets, shares = likelihood.targets, likelihood.shares(joint)
     # Target by target: what repeats another one could not be drawn with it.
     spread = np.sqrt(np.diagonal(likelihood.covariance(joint), axis1=1, axis2=2))
     predicted = shares + spread * luck.standard_normal(shares.shape)
     fitted_low, fitted, fitted_high = np.quantile(shares, [0.025, 0.5, 0.975], axis=0)
     low, high = np.quantile(predicted, [0.025, 0.975], axis=0)
-    miss = likelihood.observed - fitted
     above = (predicted >= likelihood.observed).mean(axis=0)
-    return pd.DataFrame(
-        {
-            "block": name,
-            "target": [t.id for t in targets],
-            "role": roles,
-            "reading": [t.reading for t in targets],
-            "group": [t.group for t in targets],
-            "month": [t.month for t in targets],
-            "measure": [t.measure for t in targets],
-            "counting": [getattr(t, "counting", "") for t in targets],
-            "n": [t.n for t in targets],
-            "published": [t.published for t in targets],
-            "low": likelihood.low,
-            "high": likelihood.high,
-            "fitted": fitted,
-            "fitted_low": fitted_low,
-            "fitted_high": fitted_high,
-            "predicted_low": low,
-            "predicted_high": high,
-            "p": 2 * np.minimum(above, 1 - above),
-            "residual_points": 100 * miss,
-            "standardised": miss / predicted.std(axis=0, ddof=1),
-            "inside": (fitted >= likelihood.low) & (fitted <= likelihood.high),
-            "within": np.abs([t.published for t in targets] - fitted) <= WITHIN,
-            "note_da": [note["da"] for note in notes],
-            "note_en": [note["en"] for note in notes],
-        }
+    rows = fit_rows(likelihood, fitted).assign(
+        block=name,
+        role=roles,
+        counting=[getattr(t, "counting", "") for t in targets],
+        fitted_low=fitted_low,
+        fitted_high=fitted_high,
+        predicted_low=low,
+        predicted_high=high,
+        p=2 * np.minimum(above, 1 - above),
+        standardised=(likelihood.observed - fitted) / predicted.std(axis=0, ddof=1),
+        note_da=[note["da"] for note in notes],
+        note_en=[note["en"] for note in notes],
     )
+    return rows[list(_COLUMNS)]
 
 
 def _placed(parameters: ParameterSet) -> pd.DataFrame:
@@ -489,12 +483,19 @@ def replace_notes(target: Target) -> Target:
 
 
 def priors_digest(problems: Sequence[Problem]) -> str:
-    """Return the fingerprint of the priors of ``problems``, and of the discrepancy fixed beforehand."""
+    """Return the fingerprint of the priors of ``problems``, and of the discrepancies fixed beforehand."""
     of_blocks = [
-        [problem.discrepancy, [[p.id, p.kind, repr(p.median), repr(p.sd)] for p in problem.priors]]
+        [_discrepancies(problem), [[p.id, p.kind, repr(p.median), repr(p.sd)] for p in problem.priors]]
         for problem in problems
     ]
     return _digest(of_blocks)
+
+
+def _discrepancies(problem: Problem) -> list[float]:
+    """Return the discrepancy of each fitted share."""
+    if isinstance(problem, Block):
+        return [COUNTING[target.counting].discrepancy for target in problem.targets]
+    return [problem.discrepancy] * len(problem.targets)
 
 
 def _digest(content: object) -> str:

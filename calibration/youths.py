@@ -103,8 +103,8 @@ class _Spec(NamedTuple):
     """A target: its evidence rows, how the model counts it, and how its share is read.
 
     The rows are averaged by their printed numbers of persons, or added when ``added``; ``persons`` where none is
-    printed. ``note``: why the share is missed by more than 2.5 points, in Danish and English. ``origin``: the one whose row
-    this is, taken from a pooled target.
+    printed. ``note``: why the share is missed by more than 2.5 points, in Danish and English. ``origin``: the one whose
+    row this is, taken from a pooled target.
     """
 
     rows: tuple[str, ...]

@@ -118,7 +118,11 @@ def test_the_table_of_parameters_says_what_the_data_added(made: Calibration) -> 
     assert table.loc["side_job_end", "label"] == "prior-dominated"
     assert table.loc["rate_activity_ready_to_other_benefit", "contraction"] > 0.9
     assert made.summary()["prior_dominated"] == list(table.index[table["label"] == "prior-dominated"])
-    assert made.summary()["blocks"][calibration.FLOWS]["four_state"] == pytest.approx(9.7, abs=0.1)
+    blocks = made.summary()["blocks"]
+    assert blocks[calibration.FLOWS]["four_state"] == pytest.approx(9.7, abs=0.1)
+    # Separate shares have no chi-square of sampling alone: none is told, rather than the one of all errors again.
+    assert blocks[calibration.FLOWS]["within_rounding"] < blocks[calibration.FLOWS]["chi_square"]
+    assert blocks["leisure_jobs"]["within_rounding"] is None
 
 
 def test_another_prior_file_changes_the_posterior(tmp_path: Path, made: Calibration) -> None:
@@ -131,6 +135,16 @@ def test_another_prior_file_changes_the_posterior(tmp_path: Path, made: Calibrat
     assert narrow.priors[-1].sd == 0.05
     changed = calibration.priors_digest([narrow])
     assert changed != calibration.priors_digest([made.posteriors["leisure_jobs"].problem])
+
+
+def test_the_fingerprint_holds_what_the_ways_of_counting_leave_open(
+    made: Calibration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problems = [posterior.problem for posterior in made.posteriors.values()]
+    before = calibration.priors_digest(problems)
+    wider = calibration.COUNTING["earnings"]._replace(discrepancy=0.03)
+    monkeypatch.setitem(calibration.COUNTING, "earnings", wider)
+    assert calibration.priors_digest(problems) != before
 
 
 def test_an_unknown_structure_is_refused() -> None:
@@ -294,6 +308,9 @@ def test_the_sheet_has_seven_steps(made: Calibration, lang: str) -> None:
     assert [line[:5] for line in words.splitlines() if line.startswith("## ")] == [f"## {n}." for n in range(1, 8)]
     assert made.draws.origin.base in words
     assert "side_job_end" in words
+    # The rules it was computed under, and a dash for what a block does not have.
+    assert "R-hat under 1,50, over 50 " in words or "R-hat below 1.50, over 50 " in words
+    assert words.count("| – |") == 1
     assert "{" not in words
 
 
