@@ -343,7 +343,7 @@ def calibrate_(
             export.installed()
     with _noting(problems):
         evidence = Targets.read(targets)
-        calibration.check([name for name in names if name in STRUCTURES], evidence)
+        calibration.check(evidence)
     if problems:
         raise InputError(problems)
     folder = _calibration_folder(out, calibration.settings_of(names, evidence, seed), force)

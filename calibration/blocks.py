@@ -7,9 +7,9 @@ differs in what is published: separate shares instead of a joint table, with a d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -20,6 +20,9 @@ from sim.sources import Target, published_interval, rows
 from .likelihood import Likelihood, Problem
 from .priors import Prior, centres, spreads, values_of
 from .samplers.optimum import Optimum, covariance
+
+if TYPE_CHECKING:
+    from .targets import Targets
 
 Shares = Callable[[np.ndarray], np.ndarray]
 """Values in natural units (draws, parameters) -> shares (draws, targets)."""
@@ -125,6 +128,19 @@ Book = Mapping[str, Mapping[str, str]]
 """Rows of ``evidence/targets.csv`` by id, those a user brings in place of the book's own."""
 
 
+def with_roles(everything: Sequence[BlockTarget], targets: Targets) -> list[BlockTarget]:
+    """Return a block's targets with the roles a user's rows give: to their own target, else to those they are part
+    of."""
+    roles = {id: row["role"] for id, row in targets.given.items() if row.get("role")}
+    own = {target.id for target in everything}
+
+    def role(target: BlockTarget) -> str:
+        given = [roles[id] for id in target.rows if id in roles and (id == target.id or id not in own)]
+        return given[-1] if given else target.role
+
+    return [replace(target, role=role(target)) for target in everything]
+
+
 def published(ids: Sequence[str], weights: Sequence[float], book: Book | None = None) -> tuple[float, float, float]:
     """Return the weighted sum of printed shares and the interval that their printing leaves open."""
     found = [(book or rows("targets"))[id] for id in ids]
@@ -212,6 +228,10 @@ class Block(Problem):
         chosen = tuple(at for at, t in enumerate(everything) if t.role == "fit")
         fitted = tuple(everything[at] for at in chosen)
         return cls(name, tuple(priors), _Fitted(read, chosen), fitted, 0.0, tuple(everything), read)
+
+    def with_roles(self, targets: Targets) -> Block:
+        """Return the block with the roles that a user's rows give; see :func:`with_roles`."""
+        return Block.of(self.name, self.priors, with_roles(self.everything, targets), self.read)
 
     @cached_property
     def likelihood(self) -> SharesLikelihood:

@@ -30,7 +30,7 @@ from sim.parameters import ParameterSet
 from sim.sources import COHORT_SIZES, PARAMETER_SETS, Target, rows
 
 from . import effect_draws
-from .blocks import COUNTING, Block, BlockTarget, SharesLikelihood
+from .blocks import COUNTING, Block, BlockTarget, SharesLikelihood, with_roles
 from .effects import EFFECTS
 from .flows import flows_problem
 from .four_state import problem as four_state_problem
@@ -291,39 +291,50 @@ def calibrate(
 
 def problems_of(structure: str, targets: Targets, priors: Path = PRIORS) -> dict[str, Problem]:
     """Return the problem of every block, the user's rows and roles in the evidence's place; see :func:`check`."""
-    check([structure], targets)
+    check(targets)
     parameters, book = ParameterSet.read(structure), targets.book
     problems: dict[str, Problem] = {FLOWS: flows_problem(structure, targets)}
     for make in (youth_block, leisure_block, employment_block):
-        block = make(parameters, book)
-        problems[block.name] = Block.of(block.name, block.priors, _with_roles(block.everything, targets), block.read)
+        block = make(parameters, book).with_roles(targets)
+        problems[block.name] = block
     return {name: replace(one, priors=read_priors(one.ids, priors)) for name, one in problems.items()}
 
 
-def check(structures: Sequence[str], targets: Targets) -> None:
+def check(targets: Targets) -> None:
     """Refuse evidence that cannot be fitted; nothing is computed.
 
     Raises ``EvidenceError`` naming every row that no block uses, every block without a fitted share, and flows that say
     the same thing twice.
     """
-    book = targets.book
-    blocks = {"youths": youth_targets(book), "leisure_jobs": leisure_targets(book)}
-    blocks |= {"employment": employment_targets(book)}
+    problems = unused(targets)
+    left = {FLOWS: len(targets.fit)}
+    for name, everything in _block_targets(targets).items():
+        left[name] = sum(target.role == "fit" for target in with_roles(everything, targets))
+    problems += [Fault("evidence_nothing_left", key=name) for name, number in left.items() if not number]
+    if problems:
+        raise EvidenceError(problems)
+    Likelihood(targets.fit)
+
+
+def unused(targets: Targets) -> list[Fault]:
+    """Return what is wrong with rows a user brought that change nothing: no block uses them."""
     used = {target.id for role in ROLES for target in getattr(targets, role)} | _USED
-    used |= {id for everything in blocks.values() for target in everything for id in target.rows}
-    problems = [
+    used |= {id for everything in _block_targets(targets).values() for target in everything for id in target.rows}
+    return [
         Fault("evidence_unused", row["place"], id, nearest=nearest(id, used))
         for id, row in _changed(targets).items()
         if id not in used
     ]
-    left = {FLOWS: len(targets.fit)}
-    for name, everything in blocks.items():
-        left[name] = sum(target.role == "fit" for target in _with_roles(everything, targets))
-    problems += [Fault("evidence_nothing_left", key=name) for name, number in left.items() if not number]
-    if problems:
-        raise EvidenceError(problems)
-    for structure in structures:
-        Likelihood(flows_problem(structure, targets).targets)
+
+
+def _block_targets(targets: Targets) -> dict[str, tuple[BlockTarget, ...]]:
+    """Return the targets of each block beside the flows, with the user's rows and the book's roles."""
+    book = targets.book
+    return {
+        "youths": youth_targets(book),
+        "leisure_jobs": leisure_targets(book),
+        "employment": employment_targets(book),
+    }
 
 
 def _changed(targets: Targets) -> dict[str, Mapping[str, str]]:
@@ -344,22 +355,12 @@ _USED: Final = frozenset(
         "annex7_1_age_in_2010_control_matched",
         "fig4_4_n_all_danish_supported_areas",
         "fig4_4_n_all_non_western_supported_areas",
+        "fig4_7_men_16_rest_group",
+        "fig4_8_women_16_rest_group",
     }
 )
-"""Rows that are no targets and enter the fits: numbers of persons, and how old the controls are."""
-
-
-def _with_roles(everything: Sequence[BlockTarget], targets: Targets) -> list[BlockTarget]:
-    """Return a block's targets with the roles a user's rows give: to their own target, else to those they are part
-    of."""
-    roles = {id: row["role"] for id, row in targets.given.items() if row.get("role")}
-    own = {target.id for target in everything}
-
-    def role(target: BlockTarget) -> str:
-        given = [roles[id] for id in target.rows if id in roles and (id == target.id or id not in own)]
-        return given[-1] if given else target.role
-
-    return [replace(target, role=role(target)) for target in everything]
+"""Rows that are no targets and enter the fits: numbers of persons, how old the controls are, and who was in the rest
+group at 16, where the cohort of Figures 4.7 and 4.8 begins."""
 
 
 def _shuffled(z: np.ndarray, seed: int) -> np.ndarray:
@@ -529,7 +530,7 @@ def calibrate_into(
     ``checkpoints`` until all are finished. Raises as :func:`calibrate` does, before anything is written.
     """
     targets = targets or Targets.read()
-    check(structures, targets)
+    check(targets)
     settings = settings_of(structures, targets, seed)
     if unfinished(folder, settings):
         settings["date"] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["date"]

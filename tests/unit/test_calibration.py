@@ -16,11 +16,13 @@ from matplotlib.image import imread
 
 import run
 from calibration import Targets, calibration, export, figures
+from calibration.blocks import with_roles
 from calibration.calibration import Calibration, calibrate, calibrate_into, significant
 from calibration.priors import read_priors
 from calibration.samplers.ensemble import Rules
 from calibration.sheet import sheet
 from calibration.structures import STRUCTURES
+from calibration.youths import at_16
 from sim import ParameterSet, Scenario
 from sim.draws import path_of, read_draws
 from sim.errors import EvidenceError, ParameterError
@@ -41,7 +43,7 @@ def short() -> Iterator[None]:
     whole = calibration.check
 
     def problems(structure: str, targets: Targets, priors: Path = calibration.PRIORS) -> dict[str, Any]:
-        whole([structure], targets)
+        whole(targets)
         leisure = calibration.leisure_block(ParameterSet.read(structure), targets.book)
         found = {calibration.FLOWS: calibration.four_state_problem(structure, targets), "leisure_jobs": leisure}
         return {name: calibration.replace(one, priors=read_priors(one.ids, priors)) for name, one in found.items()}
@@ -161,7 +163,7 @@ def test_rows_and_roles_reach_every_block(tmp_path: Path) -> None:
     targets = Targets.read(path)
     assert [t.id for t in targets.hold_out] == [JR_2013]
     young = calibration.youth_targets(targets.book)
-    changed = {t.id: t for t in calibration._with_roles(young, targets)}
+    changed = {t.id: t for t in with_roles(young, targets)}
     assert changed[NEET].role == "shown"
     assert changed[NEET].published == 0.5
     other = [t for t in changed.values() if t.id != NEET]
@@ -200,17 +202,23 @@ def test_bad_evidence_exits_2_names_every_row_and_writes_nothing(
     assert not out.exists()
 
 
+def test_rows_that_enter_the_fits_without_being_targets_are_used(tmp_path: Path) -> None:
+    path = evidence(tmp_path, {"id": "fig4_7_men_16_rest_group", "value": "0.2"})
+    assert calibration.unused(Targets.read(path)) == []
+    assert at_16(Targets.read(path).book)[1, -1] == 0.2
+
+
 def test_a_block_without_a_fitted_share_is_refused(tmp_path: Path) -> None:
     none = [{"id": t.id, "role": "shown"} for t in Targets.read().fit]
     with pytest.raises(EvidenceError) as caught:
-        calibration.check([NAME], Targets.read(evidence(tmp_path, *none)))
+        calibration.check(Targets.read(evidence(tmp_path, *none)))
     assert [(p.kind, p.key) for p in caught.value.problems] == [("evidence_nothing_left", calibration.FLOWS)]
 
 
 def test_flows_that_say_the_same_twice_are_refused(tmp_path: Path) -> None:
     rests = [{"id": t.id, "role": "fit"} for t in Targets.read().shown if t.remainder]
     with pytest.raises(EvidenceError) as caught:
-        calibration.check([NAME], Targets.read(evidence(tmp_path, *rests)))
+        calibration.check(Targets.read(evidence(tmp_path, *rests)))
     assert {p.kind for p in caught.value.problems} == {"evidence_redundant"}
 
 
