@@ -8,25 +8,29 @@ those named, and prints how long each took.
 
 from __future__ import annotations
 
+from .threads import one_thread
+
+if __name__ == "__main__":
+    one_thread()  # before numpy loads
+
 import datetime
 import hashlib
 import json
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from sim.draws import Draws, Origin, write_draws
-from sim.errors import EvidenceError, ParameterError, nearest
+from sim.draws import Draws, Origin, own_version, write_draws
+from sim.errors import EvidenceError, InputError, ParameterError, nearest
 from sim.errors import Problem as Fault
 from sim.locale import LANGUAGES
 from sim.parameters import ParameterSet
+from sim.results import write_json
 from sim.sources import COHORT_SIZES, PARAMETER_SETS, Target, rows
 
 from . import effect_draws
@@ -37,7 +41,7 @@ from .four_state import problem as four_state_problem
 from .likelihood import Likelihood, Problem
 from .posterior import DRAWS, NOTES, Posterior, TotalFit, best_chi_square, find_optima, fit_posterior, fit_rows
 from .priors import PRIORS, read_priors, values_of
-from .samplers.ensemble import Rules
+from .samplers.ensemble import Rules, forget, remove_if_empty
 from .samplers.seeds import generators
 from .structures import STRUCTURES
 from .surrogate import fit_with_surrogate
@@ -64,6 +68,8 @@ DIGITS: Final = 6
 MANIFEST: Final = "calibration.json"
 CHECKPOINTS: Final = "checkpoints"
 FIGURES: Final = "figures"
+PICTURES: Final = ("fit", "prior", "pairs", "profiles", "checks")
+"""What the pictures of a structure end in; :mod:`calibration.figures` draws them."""
 OWN_KINDS: Final = ("draws.parquet", "fit.csv", "parameters.csv", "sheet.da.md", "sheet.en.md", "nc")
 """Ends of the files a calibration writes for each structure."""
 _STARTS: Final = 4
@@ -260,12 +266,15 @@ def calibrate(
     same bytes. ``progress`` names the bars of the blocks on stderr. ``date`` (today's without) is written down with
     the draws.
 
-    Raises ``ParameterError`` for an unknown structure, ``EvidenceError`` for evidence that cannot be fitted, and
-    ``ResultError`` when the folder belongs to another computation.
+    Raises ``ParameterError`` for an unknown structure, ``InputError`` for ``draws`` that the ensembles cannot share
+    evenly, ``EvidenceError`` for evidence that cannot be fitted, and ``ResultError`` when the folder belongs to another
+    computation.
     """
     if structure not in STRUCTURES:
         values = {"value": structure, "allowed": ", ".join(STRUCTURES)}
         raise ParameterError([Fault("choice", key="structure", values=values, nearest=nearest(structure, STRUCTURES))])
+    if draws < ENSEMBLES or draws % ENSEMBLES:
+        raise InputError([Fault("multiple_of", key="draws", values={"value": draws, "of": ENSEMBLES})])
     targets = targets or Targets.read()
     parameters = ParameterSet.read(structure)
     problems = problems_of(structure, targets, priors)
@@ -503,14 +512,6 @@ def _digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
-def own_version() -> str:
-    """Return the installed version of Jobveje, or ``source`` when it runs uninstalled."""
-    try:
-        return version("jobveje")
-    except PackageNotFoundError:
-        return "source"
-
-
 # --- the command's work, and the maintainer's
 
 
@@ -526,8 +527,9 @@ def calibrate_into(
 ) -> list[Calibration]:
     """Calibrate ``structures`` one after the other and save each in ``folder``; killed, it continues there.
 
-    ``bars`` names the progress bars of a structure, ``done`` is called after each. What is needed to continue lies in
-    ``checkpoints`` until all are finished. Raises as :func:`calibrate` does, before anything is written.
+    ``bars`` names the progress bars of a structure; ``done`` is called with each, and again when a killed calibration
+    continues, so what it writes is there once the folder is finished. What is needed to continue lies in
+    ``checkpoints`` until then. Raises as :func:`calibrate` does, before anything is written.
     """
     targets = targets or Targets.read()
     check(targets)
@@ -536,7 +538,7 @@ def calibrate_into(
         settings["date"] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["date"]
     checkpoints = folder / CHECKPOINTS
     checkpoints.mkdir(parents=True, exist_ok=True)
-    (folder / MANIFEST).write_text(json.dumps(settings | {"finished": False}, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / MANIFEST, settings | {"finished": False})
     found = []
     for structure in structures:
         one = calibrate(
@@ -552,8 +554,8 @@ def calibrate_into(
         found.append(one)
         if done is not None:
             done(one)
-    shutil.rmtree(checkpoints)
-    (folder / MANIFEST).write_text(json.dumps(settings | {"finished": True}, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / MANIFEST, settings | {"finished": True})
+    _clear_checkpoints(folder)
     return found
 
 
@@ -590,11 +592,20 @@ def is_calibration(folder: Path) -> bool:
 
 def clear(folder: Path) -> None:
     """Remove what a calibration wrote into ``folder``, and nothing else."""
-    own = [MANIFEST, *(f"{name}.{kind}" for name in STRUCTURES for kind in OWN_KINDS)]
-    for name in own:
-        (folder / name).unlink(missing_ok=True)
-    for name in (CHECKPOINTS, FIGURES):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    own = [folder / MANIFEST, *(folder / f"{name}.{kind}" for name in STRUCTURES for kind in OWN_KINDS)]
+    own += [folder / FIGURES / f"{name}-{picture}.png" for name in STRUCTURES for picture in PICTURES]
+    for path in own:
+        path.unlink(missing_ok=True)
+    remove_if_empty(folder / FIGURES)
+    _clear_checkpoints(folder)
+
+
+def _clear_checkpoints(folder: Path) -> None:
+    for name in STRUCTURES:
+        for block in BLOCKS:
+            forget(folder / CHECKPOINTS / name / block)
+        remove_if_empty(folder / CHECKPOINTS / name)
+    remove_if_empty(folder / CHECKPOINTS)
 
 
 def today() -> str:

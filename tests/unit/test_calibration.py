@@ -5,6 +5,10 @@ With lax rules and two blocks: leisure jobs, and the small problem of four state
 
 import csv
 import json
+import os
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -25,11 +29,13 @@ from calibration.structures import STRUCTURES
 from calibration.youths import at_16
 from sim import ParameterSet, Scenario
 from sim.draws import path_of, read_draws
-from sim.errors import EvidenceError, ParameterError
+from sim.errors import EvidenceError, InputError, ParameterError
 from sim.locale import LANGUAGES
 from sim.parameters import UNITS, deal
 from sim.sources import rows
 
+ROOT = Path(run.__file__).parent
+ALL_PICTURES = tuple(figures.FIGURES)
 QUICK = Rules(lengths=3, effective=50, r_hat=1.5)
 NAME = "history"
 TWO = (calibration.FLOWS, "leisure_jobs")
@@ -294,6 +300,84 @@ def test_a_killed_calibration_continues_to_the_same_bytes(
     assert not calibration.unfinished(out, settings)
     for kind in ("draws.parquet", "fit.csv", "parameters.csv"):
         assert read_bytes(out, kind) == read_bytes(saved(made, tmp_path), kind)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_an_interrupted_calibration_says_how_to_go_on_and_is_not_finished_without_its_pictures(
+    lang: str, tmp_path: Path, made: Calibration, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(calibration, "calibrate", lambda *args, **options: made)
+    out, mine = tmp_path / "out", evidence(tmp_path, {"id": JR_2013})
+
+    def killed(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    command = ["calibrate", f"--structure={NAME}", f"--targets={mine}", "--workers=1", "--seed=1", f"--lang={lang}"]
+    with monkeypatch.context() as patch:
+        patch.setattr(figures, "write_figures", killed)
+        assert run.main([*command, "--out", str(out)]) == 130
+    said = capsys.readouterr()
+    assert said.out == ""
+    words = {"da": "afbrudt; fortsæt med: ", "en": "interrupted; resume with: "}[lang]
+    _, _, again = said.err.strip().splitlines()[-1].rpartition(words)
+    assert shlex.split(again) == ["jobveje", *command, "--out", str(out)]
+    assert calibration.unfinished(out, calibration.settings_of([NAME], Targets.read(mine), 1))
+    assert run.main(shlex.split(again)[1:]) == (0 if made.converged else 3)
+    assert not calibration.unfinished(out, calibration.settings_of([NAME], Targets.read(mine), 1))
+    pictures = {f"{NAME}-{name}.png" for name in figures.FIGURES}
+    assert {path.name for path in (out / "figures").iterdir()} == pictures
+    assert (out / f"{NAME}.sheet.{lang}.md").is_file()
+
+
+def test_clearing_leaves_what_others_wrote(tmp_path: Path) -> None:
+    block = tmp_path / "checkpoints" / NAME / calibration.FLOWS
+    own = [
+        *(tmp_path / name for name in ("calibration.json", f"{NAME}.draws.parquet", f"{NAME}.sheet.da.md")),
+        *(block / name for name in ("settings.json", "ensemble-00-block-0003.npz", "ensemble-01-block-0000.part")),
+        *(tmp_path / "figures" / f"{NAME}-{picture}.png" for picture in ALL_PICTURES),
+    ]
+    others = [tmp_path / "notes.txt", tmp_path / "figures" / "history-mine.png", tmp_path / "checkpoints" / "mine.npz"]
+    for path in (*own, *others):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    calibration.clear(tmp_path)
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(others)
+    for path in others:
+        path.unlink()
+    calibration.clear(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("draws", [0, 3, 402])
+def test_draws_that_the_ensembles_cannot_share_evenly_are_refused(draws: int) -> None:
+    with pytest.raises(InputError) as caught:
+        calibrate(NAME, draws=draws)
+    assert [(p.kind, p.key, p.values) for p in caught.value.problems] == [
+        ("multiple_of", "draws", {"value": draws, "of": 4})
+    ]
+
+
+def test_the_shipped_draws_are_made_with_one_thread() -> None:
+    """Asked for before numpy loads, when it still counts; what is set already stays."""
+    code = (
+        "import os, runpy, sys\n"
+        "class Watch:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'numpy':\n"
+        "            print(os.environ.get('OMP_NUM_THREADS'), os.environ.get('OPENBLAS_NUM_THREADS'))\n"
+        "sys.meta_path.insert(0, Watch())\n"
+        "sys.argv = ['calibration', 'no such structure']\n"
+        "try:\n"
+        "    runpy.run_module('calibration.calibration', run_name='__main__')\n"
+        "except Exception as error:\n"
+        "    print(type(error).__name__)\n"
+    )
+    bare = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
+    for more, first in (({}, "1 1"), ({"OMP_NUM_THREADS": "2"}, "2 1")):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=bare | more, cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.splitlines() == [first, "ParameterError"]
 
 
 def test_wrong_names_and_a_missing_extra_exit_2(
