@@ -152,6 +152,7 @@ ARROWS: dict[str, set[str]] = {
     "ensemble": {
         "collect",
         "comparison",
+        "draws",
         "errors",
         "measures",
         "model",
