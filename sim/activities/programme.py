@@ -16,6 +16,7 @@ import numpy as np
 from ..eligibility import GROUPS, group_of
 from ..engine.entries import (
     Ends,
+    Luck,
     Queues,
     Stands,
     Target,
@@ -24,8 +25,9 @@ from ..engine.entries import (
     admitted,
     endings,
     handed_to,
+    heard,
     in_target_group,
-    referable,
+    packed,
 )
 from ..engine.streams import Stream, mix, moment_key, subject_key
 from ..population import Population
@@ -53,6 +55,8 @@ from .reach import Hearing
 _PAST = {"course": np.int16, "row": np.int32, "month": np.int16, "dose": np.float64}
 _NONE = np.empty((3, 0), dtype=np.int64)
 _NOBODY = np.empty(0, dtype=np.int64)
+_AWAY = np.uint8(255)
+"""Instead of a state: not in the area."""
 _STAYS = len(EVENTS)
 """Code of no event."""
 _ENDS = Ends(*(CODE_OF.get(name, _STAYS) for name in Ends._fields))
@@ -202,6 +206,8 @@ class Programme:
         self._counted: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
         self._traits = np.zeros(room, dtype=np.uint8)
         self._group = np.zeros(room, dtype=np.uint8)
+        self._seen = np.full(room, _AWAY, dtype=np.uint8)
+        self._packed = np.zeros(room, dtype=np.uint64)
         self.busy = np.zeros(room, dtype=bool)
         """Whose week a course fills, by row."""
         self._covered = np.zeros((len(plans) if self._wide.any() else 0, room), dtype=bool)
@@ -328,11 +334,11 @@ class Programme:
             return NOTHING
         before = len(self.log)
         self._ended.clear()
-        who = Who(people.birth, people.state, self._group[: len(people)], people.in_area)
+        who, changed, states_before = self._look(people)
         self._pause(month)
         clarified, to = self._clarify(month)
         lost = self._leave(month, people, who)
-        self._refer(month, people, who)
+        self._refer(month, people, who, self._hearing.due(month, who, changed, states_before))
         entered, offered, states, jobs = self._enrol(month, people)
         began = self._enrolled[:, self._enrolled.shape[1] - len(entered) :]
         affected = np.concatenate([entered[self._on_side_jobs[began[0]]], self._cover(month, who, people)])
@@ -355,7 +361,8 @@ class Programme:
             self._covered = _wider(self._covered, more, 0)
             self._place = np.full(self._status.shape[1], -1, dtype=np.int32)
             self._traits, self._group = _wider(self._traits, more, 0), _wider(self._group, more, 0)
-            self.busy = _wider(self.busy, more, 0)
+            self.busy, self._packed = _wider(self.busy, more, 0), _wider(self._packed, more, 0)
+            self._seen = _wider(self._seen, more, int(_AWAY))
         if rows > self._known:
             new = slice(self._known, rows)
             for bit, has in enumerate(TRAITS.values()):
@@ -363,6 +370,20 @@ class Programme:
             self._group[new] = group_of(people.sex[new], people.origin[new], people.barriers[new])
             self._known = rows
         self._hearing.grow(self._status.shape[1])
+
+    def _look(self, people: Population) -> tuple[Who, np.ndarray, np.ndarray]:
+        """Return what target groups depend on, the rows whose state is another than when last looked at, and from what.
+
+        Who is not in the area is in no state (255).
+        """
+        rows = len(people)
+        here = np.where(people.in_area, people.state, _AWAY)
+        changed = np.flatnonzero(self._seen[:rows] != here)
+        before = self._seen[changed]
+        self._seen[:rows] = here
+        columns = (people.birth, people.state, self._group[:rows], people.in_area)
+        self._packed[changed] = packed(*(column[changed] for column in columns))
+        return Who(*columns, self._packed), changed, before
 
     # --- the steps of a month
 
@@ -470,10 +491,11 @@ class Programme:
         self._handed = _together(self._handed, handed)
         return asked[taken]
 
-    def _refer(self, month: int, people: Population, who: Who) -> None:
-        referred = self._reach_people(month, people, who)
-        course, row, _ = referred
-        says_yes = self._draw("take-up", month, referred) < self._take_up[self._traits[row], course]
+    def _refer(self, month: int, people: Population, who: Who, due: np.ndarray) -> None:
+        """Refer whom channels or participants reach now and who can be referred, and those handed over."""
+        referred, says_yes = self._reach_people(month, due, who)
+        if self._contact.any():
+            self._contacted = self._bring(month, people, who)
         handed = self._received_over(month, who)
         queued = _together(handed, _of(referred, says_yes))
         queued = _of(queued, np.argsort(self._draw("queue", month, queued), kind="stable"))
@@ -483,22 +505,31 @@ class Programme:
         self._note(month, np.repeat(codes, [part.shape[1] for part in parts]), np.concatenate(parts, axis=1))
         self._waiting = _together(self._waiting, queued)
 
-    def _reach_people(self, month: int, people: Population, who: Who) -> np.ndarray:
-        """Return who is referred this month: whom channels or participants reach now and who can be referred."""
-        due, brought = self._hearing.due(month, who), self._contacted
-        inside = self._hearing.inside(month, due, who)
-        reached = inside.copy()
-        reached[inside] = self._hearing.counts(month, _of(due, inside), who)
-        both = np.concatenate([self._in_target_group(brought, month, who), reached])
-        engine, all = self._stream.engine, _together(brought, due)
-        can, again = referable(engine, all, both, self._queues, self._status, _STANDS)
-        later = inside & ~reached
-        later[again[again >= brought.shape[1]] - brought.shape[1]] = True
-        self._hearing.again(_of(due, later))
+    def _reach_people(self, month: int, due: np.ndarray, who: Who) -> tuple[np.ndarray, np.ndarray]:
+        """Return who is referred this month, of those ``due`` and those brought along, and who of them says yes."""
+        brought, hearing, stream = self._contacted, self._hearing, self._stream
         self._contacted = _NONE
-        if self._contact.any():
-            self._contacted = self._bring(month, people, who)
-        return _of(all, can)
+        all, first = _together(brought, due), brought.shape[1]
+        keys = [moment_key(decision, month) for decision in ("channel", "take-up")]
+        luck = Luck(stream.keys, self._subjects, *keys)
+        can, yes, again = heard(
+            stream.engine,
+            all,
+            first,
+            month,
+            self._target,
+            hearing.hears,
+            who,
+            hearing.chances(month),
+            luck,
+            self._queues,
+            self._status,
+            _STANDS,
+            self._traits,
+            self._take_up,
+        )
+        hearing.again(_of(all, again))
+        return _of(all, can), yes
 
     def _in_target_group(self, entries: np.ndarray, month: int, who: Who) -> np.ndarray:
         return in_target_group(self._stream.engine, entries, month, self._target, who)
@@ -756,7 +787,7 @@ class Programme:
     @property
     def nbytes(self) -> int:
         """Bytes held for the residents there have been so far, whatever happens."""
-        held = (self._status, self._place, self._traits, self._group, self._covered)
+        held = (self._status, self._place, self._traits, self._group, self._covered, self._seen, self._packed)
         share = self._known / max(self._status.shape[1], 1)
         return int(share * (sum(column.nbytes for column in held) + self._hearing.nbytes))
 

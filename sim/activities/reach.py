@@ -7,15 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..engine.entries import Entrances, Reach, Target, Who, entering, in_target_group, reached_in
+from ..engine.entries import Chances, Entrances, Reach, Target, Who, entering, reached_in
 from ..engine.streams import Stream
 from ..states import CODE, STATES
 from . import ActivityType
 from .base import CHANNELS, NEVER, age_bands
 
 _NONE = np.empty((3, 0), dtype=np.int64)
-_AWAY = np.uint8(255)
-"""Instead of a state: not there."""
 
 
 def _rates(values: dict[str, float] | object, type: ActivityType) -> np.ndarray:
@@ -71,22 +69,24 @@ class Hearing:
         self._anew = _NONE
         self._runs = np.zeros(len(plans), dtype=bool)
         self._entrances = Entrances.of(hears)
-        self._seen = np.empty(0, dtype=np.uint8)
+        self._chances = np.empty(0)
         self._pending = np.zeros((0, len(plans)), dtype=bool)
         self._waiting: dict[int, list[np.ndarray]] = defaultdict(list)
 
     def grow(self, rows: int) -> None:
-        """Hold ``rows`` residents; who is new has not been seen."""
-        if rows > len(self._seen):
-            known = len(self._seen)
-            self._seen = np.concatenate([self._seen, np.full(rows - known, _AWAY, dtype=np.uint8)])
+        """Hold ``rows`` residents."""
+        if rows > len(self._pending):
             # Fresh zeros cost nothing until they are written to.
             pending, self._pending = self._pending, np.zeros((rows, self._pending.shape[1]), dtype=bool)
-            self._pending[:known] = pending
+            self._pending[: len(pending)] = pending
 
-    def due(self, month: int, who: Who) -> np.ndarray:
-        """Return entries of those whom the channels reach this month, some of whom cannot be referred."""
-        self._notice(month, who)
+    def due(self, month: int, who: Who, changed: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """Return entries of those whom the channels reach this month, some of whom cannot be referred.
+
+        ``changed`` are the rows that have come into another state, or into the area, since this was last asked;
+        ``before`` holds the states they were in, 255 for who was not there.
+        """
+        self._notice(month, who, changed, before)
         parts = self._waiting.pop(month, [])
         if not parts:
             return _NONE
@@ -96,16 +96,12 @@ class Hearing:
         self._pending[found[1], found[0]] = False
         return found
 
-    def _notice(self, month: int, who: Who) -> None:
+    def _notice(self, month: int, who: Who, changed: np.ndarray, before: np.ndarray) -> None:
         """Let those wait who have entered a target group, and everybody of it when its course begins."""
-        people = len(who.state)
-        here = np.where(who.in_area, who.state, _AWAY)
         runs = self._heard & (self._first < month) & (month <= self._last)
         if (runs != self._runs).any():
             self._runs, self._entrances = runs, Entrances.of(self.target.member & runs[:, None])
         if runs.any():
-            changed = np.flatnonzero(self._seen[:people] != here)
-            before = self._seen[changed]
             engine, target = self._stream.engine, self.target
             came = entering(engine, changed, before, month, self._entrances, target, who, self._pending)
             came = np.concatenate([self._anew, came], axis=1)
@@ -113,7 +109,6 @@ class Hearing:
             self.wait(came, self._draw("reached", month, came, 1), who)
         for course in np.flatnonzero(self._heard & (self._first == month)).tolist():
             self.wait(*self._stock(course, month, who), who)
-        self._seen[:people] = here
 
     def _stock(self, course: int, month: int, who: Who) -> tuple[np.ndarray, np.ndarray]:
         """Return entries of all who are of the target group when a course begins, and their luck.
@@ -150,24 +145,22 @@ class Hearing:
         for at, end in zip(firsts, [*firsts[1:], len(order)], strict=True):
             self._waiting[int(when[at])].append(soonest[:, at:end])
 
-    def counts(self, month: int, entries: np.ndarray, who: Who) -> np.ndarray:
-        """Return which of ``entries``, reached at the highest hazard, are reached at that of their state and month."""
-        course, row, _ = entries
-        found = np.ones(len(course), dtype=bool)
-        asked = np.flatnonzero(self._thinned[course])
-        if len(asked):
-            of, rows = course[asked], row[asked]
-            age = month - who.birth[rows].astype(np.int64)
-            band = (age[:, None] >= self._reach.limit[of]).sum(axis=1)
-            ratio = self._reach.ratio[of, np.minimum(band, self._reach.ratio.shape[1] - 1)]
-            now = self._rate[of, who.state[rows]] * self._factor[of, month]
-            chance = np.expm1(-ratio * now) / np.expm1(-ratio * self._reach.top[of])
-            found[asked] = self._draw("channel", month, entries[:, asked]) < chance
-        return found
+    @property
+    def hears(self) -> np.ndarray:
+        """Whether some channel of a course reaches the state, by course and state of its target group."""
+        return self.target.member
 
-    def inside(self, month: int, entries: np.ndarray, who: Who) -> np.ndarray:
-        """Return which of ``entries`` are of the target group and in a state that some channel reaches."""
-        return in_target_group(self._stream.engine, entries, month, self.target, who)
+    def chances(self, month: int) -> Chances:
+        """Return with what chance those reached at a course's highest hazard are reached at that of the month."""
+        changes = self._factor.shape[1] > 0 and np.ptp(self._factor, axis=1).any()
+        if changes or not self._chances.size:
+            ratio = self._reach.ratio[:, None, :]
+            now = ratio * (self._rate * self._factor[:, month, None])[:, :, None]
+            top = ratio * self._reach.top[:, None, None]
+            never = np.ones(np.broadcast_shapes(now.shape, top.shape))
+            chance = np.divide(np.expm1(-now), np.expm1(-top), out=never, where=top > 1e-200)
+            self._chances = np.where(self._thinned[:, None, None], chance, 1.0)
+        return Chances(self._reach.limit, self._chances)
 
     def _draw(self, decision: str, month: int, entries: np.ndarray, occurrence: int = 0) -> np.ndarray:
         course, row, _ = entries
@@ -176,4 +169,4 @@ class Hearing:
     @property
     def nbytes(self) -> int:
         """Bytes held for each resident of the area."""
-        return self._seen.nbytes + self._pending.nbytes
+        return self._pending.nbytes
