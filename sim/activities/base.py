@@ -26,7 +26,7 @@ CLARIFIED: Final = {
 """Events of clarification, and the state each leads to; the last one changes nothing."""
 
 THEN: Final = {
-    "referred": NEW,
+    "referred": UNCHANGED,
     "declined": DONE,
     "queued": WAITING,
     "gave_up": UNSERVED,

@@ -40,6 +40,7 @@ from .base import (
     CODE_OF,
     ENROLLED,
     EVENTS,
+    FORMS,
     HANDED,
     NEW,
     THEN,
@@ -272,8 +273,8 @@ class Programme:
         self._lasts[: len(plans)] |= (self._contact > 0) | self._acting.acts("alumni")
         self._acts = np.any([self._acting.acts(way) for way in ("itself", "role models")], axis=0)
         """Courses that act on their participants while they last."""
-        self._weighs = bool((quality < 1).any() or (self._staff > 0).any() or (self._build > 0).any())
-        """Whether a place may count less than fully, closures aside."""
+        self._weighs = (quality < 1) | (self._staff > 0) | (self._build > 0)
+        """Courses in which a place may count less than fully, closures aside."""
         self._priority = [at for at, plan in enumerate(plans) if plan.priority != "first_come"]
 
     def _last_places(self, months: int) -> np.ndarray:
@@ -377,7 +378,8 @@ class Programme:
         Who is not in the area is in no state (255).
         """
         rows = len(people)
-        here = np.where(people.in_area, people.state, _AWAY)
+        # All bits of the state are set for who is not in the area: 0 - 1 is 255.
+        here = people.state | (people.in_area.view(np.uint8) - np.uint8(1))
         changed = np.flatnonzero(self._seen[:rows] != here)
         before = self._seen[changed]
         self._seen[:rows] = here
@@ -665,8 +667,9 @@ class Programme:
         entries = self._enrolled
         weight = np.ones(entries.shape[1])
         suspended = self._closed(month, "placement")
-        if self._weighs or self._closures:
-            weight = self._weights(month, suspended)
+        asked = np.flatnonzero((self._weighs | self._closed(month, *FORMS))[entries[0]])
+        if len(asked):
+            weight[asked] = self._weights(month, suspended, asked)
         self._received += weight
         course, row, _ = entries
         acts = self._acts[course]
@@ -693,21 +696,21 @@ class Programme:
             now, weight = now[:, there], weight[there]
         self._now = Now(now, weight)
 
-    def _weights(self, month: int, suspended: np.ndarray) -> np.ndarray:
-        """Return how strongly each place counts: quality, contact with staff, and relation to them."""
-        course, row, _ = self._enrolled
+    def _weights(self, month: int, suspended: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        """Return how strongly places ``asked`` about count: quality, contact with staff, and relation to them."""
+        course, row, _ = _of(self._enrolled, asked)
         mode = np.where(self._closed(month, "group", "individual"), self._virtual, 1.0)
         mode[suspended] = 0.0
         weight = (self._acting.quality * mode)[course]
         group = self._groups(course, row)
-        size = np.bincount(group, minlength=self._n_groups)[group]
+        size = np.bincount(group, minlength=self._n_groups)[group]  # All of a course are asked about, or none.
         full = (self._staff * self._caseload)[course]
         contact = np.where(full > 0, np.minimum(full / np.maximum(size, 1), 1.0), 1.0)
         weight *= contact ** self._elasticity[course]
         if (self._build > 0).any():
             self._relation[self._lose_contact(month)] = month
-            build = self._build[course]
-            weight *= np.where(build > 0, np.minimum((month - self._relation + 1) / np.maximum(build, 1), 1.0), 1.0)
+            build, since = self._build[course], self._relation[asked]
+            weight *= np.where(build > 0, np.minimum((month - since + 1) / np.maximum(build, 1), 1.0), 1.0)
         return weight
 
     def _lose_contact(self, month: int) -> np.ndarray:
