@@ -6,6 +6,7 @@ import numpy as np
 
 from sim import Scenario
 from sim.activities import ActivityType, catalogue
+from sim.activities.base import PRIORITIES
 from sim.activities.programme import Course, Programme
 from sim.engine.streams import Stream
 from sim.scenario import ActivityPlan, Closure, month_number
@@ -121,6 +122,38 @@ def months_of(course: Course, event: str) -> dict[int, int]:
         if name == event:
             assert not found.keys() & set(rows.tolist())
             found |= dict.fromkeys(rows.tolist(), month)
+    return found
+
+
+def rich(contacts: float = 0.3) -> dict[str, dict[str, object]]:
+    """Return an item for each activity of the catalogue, every mechanic in use and every effect other than zero."""
+    usual: dict[str, object] = {
+        "additional_share": 0.4,
+        "reach_factor": 1.5,
+        "clarification_per_month": 0.05,
+        "clarified_to_flex_job": 0.3,
+        "clarified_to_pension": 0.2,
+        "clarified_closer": 0.2,
+        "contacts_per_month": contacts,
+        "staff": 1,
+        "caseload_per_staff": 5,
+        "relation_months": 4,
+        "staff_turnover_per_month": 0.05,
+        "survival_share": 0.5,
+        "reward_elasticity": 0.5,
+        "duration_months": 4,
+        "take_up": 0.7,
+        "virtual_quality": 0.4,
+    }
+    found: dict[str, dict[str, object]] = {}
+    for at, (key, activity) in enumerate(catalogue().items()):
+        cards = activity.parameters
+        item = {id: value for id, value in usual.items() if id in cards}
+        item |= {id: 0.3 + at / 500 for id in cards if id.startswith(("effect_", "eases_"))}
+        item |= {id: 0.06 for id in cards if id.startswith("reach_") and id != "reach_factor"}
+        item |= {"priority": PRIORITIES[at % len(PRIORITIES)], "missing_drivers": [p.id for p in activity.drivers[:1]]}
+        item |= {"places": 8, "end": "2013-06"} if activity.kind != "lever" else {}
+        found[key] = item
     return found
 
 

@@ -113,11 +113,11 @@ def test_without_turnover_nobody_begins_anew_and_the_rate_is_the_staff_s() -> No
     assert len(np.unique(strengths(0.0).round(9), axis=1).T) == 1
     assert (np.diff(strengths(0.0), axis=0) >= 0).all()
     # Each month each of three leaves with chance 1 - exp(-0.3); the relation never counts more than one month.
-    found = strengths(0.3, months=300, relation=1200)
+    found = strengths(0.3, months=110, relation=1200)
     first = np.unique(found.round(9), axis=1)
     left = np.isclose(first[1:], 1 / 1200).mean()
     chance = -np.expm1(-0.3)
-    assert abs(left - chance) < THREE * np.sqrt(chance * (1 - chance) / (3 * 299))
+    assert abs(left - chance) < THREE * np.sqrt(chance * (1 - chance) / (3 * 109))
 
 
 # --- groups
@@ -623,3 +623,337 @@ def test_the_signal_of_known_alumni_grows_with_their_number(signal: float, full:
     for row in range(40):
         ended = {3: 10, 5: 20, 7: 30}.get(done.get(row, 0), 0)
         assert found[row] == pytest.approx(signal * min(ended / full, 1.0), abs=0.003)
+
+
+# --- clarification, openings, offers that fill the week
+
+
+@pytest.mark.parametrize("quality", [1.0, 0.6])
+def test_clarification_has_its_rate_and_its_outcomes(quality: float) -> None:
+    activity = catalogue()["individual_clarification_course"]
+    people = suiting(activity, 20_000)
+    shares = {"clarified_to_flex_job": 0.3, "clarified_to_pension": 0.1, "clarified_closer": 0.2}
+    item = plan(activity.key, places=20_000, clarification_per_month=0.05, quality=quality, **shares)
+    courses = programme([item], people)
+    risk, moved, to = 0, [], []
+    for month in range(1, 13):
+        happened = courses.run_month(month, people)
+        moved += happened.moved.tolist()
+        to += happened.to.tolist()
+        risk += int(courses.courses[0].queue_months[-1].enrolled.sum()) if month < 12 else 0
+    (course,) = courses.courses
+    found = {
+        "flex_job": rows_of(course, "clarified_flex_job"),
+        "disability_pension": rows_of(course, "clarified_pension"),
+        "job_ready": rows_of(course, "clarified_closer"),
+        "none": rows_of(course, "clarified_none"),
+    }
+    number = sum(map(len, found.values()))
+    chance = -np.expm1(-0.05) * quality
+    assert abs(number - risk * chance) < THREE * np.sqrt(risk * chance * (1 - chance))
+    for rows, share in zip(found.values(), (0.3, 0.1, 0.2, 0.4), strict=True):
+        assert abs(len(rows) - number * share) < THREE * np.sqrt(number * share * (1 - share))
+    wanted = {row: CODE[state] for state, rows in found.items() if state != "none" for row in rows}
+    assert dict(zip(moved, to, strict=True)) == wanted
+    assert not set(moved) & set(found["none"])
+
+
+def test_nobody_is_clarified_at_the_rate_zero_or_in_a_course_that_does_not_clarify() -> None:
+    people = suiting(catalogue()["individual_clarification_course"], 200)
+    shares = {"clarified_to_flex_job": 0.6}
+    items = [plan("individual_clarification_course", **shares), plan("activation")]
+    courses = programme(items, people)
+    live(courses, people, 24)
+    events = {event for course in courses.courses for event, _, _ in course.events()}
+    assert "enrolled" in events
+    assert not any(event.startswith("clarified") for event in events)
+
+
+def scenario(residents: int, months: int, *items: object) -> Scenario:
+    read = Scenario.read("baseline", [f"population.residents={residents}", f"horizon.months={months}"])
+    for item in items:
+        own = {"places": item.places, "priority": item.priority, "start": item.start, "end": item.end}
+        if catalogue()[item.activity].kind == "lever":
+            del own["places"]
+        read = read.with_activity(item.id, activity=item.activity, **own, **item.values)
+    return read
+
+
+def test_the_clarified_reach_flex_job_and_pension_and_stay_there(live: Live) -> None:
+    item = plan(
+        "outreach_employment_service",
+        clarification_per_month=0.1,
+        clarified_to_flex_job=0.5,
+        clarified_to_pension=0.3,
+        clarified_closer=0.0,
+        end="2013-12",
+    )
+    model = live(scenario(2_000, 24, item))
+    (course,) = model.courses
+    table = model.ledger.table()
+    for event, state in (("clarified_flex_job", "flex_job"), ("clarified_pension", "disability_pension")):
+        when = months_of(course, event)
+        assert len(when) > 20
+        into = table[(table["kind"] == 0) & (table["after"] == CODE[state])]
+        entered = dict(zip(into["row"].tolist(), into["month"].tolist(), strict=True))
+        assert when.items() <= entered.items()
+        assert state != "flex_job" or when == entered, "nothing else leads there"
+        out = table[(table["kind"] == 0) & (table["before"] == CODE[state]) & np.isin(table["row"], list(when))]
+        assert set(out["after"].tolist()) <= {CODE["gone"]}
+
+
+@pytest.mark.parametrize(("places", "share", "quality"), [(7, 0.3, 1.0), (10, 1.0, 0.45), (1, 0.1, 1.0), (9, 0.0, 1.0)])
+def test_openings_are_whole_ones_as_they_add_up(places: int, share: float, quality: float) -> None:
+    people = Folk(1_000, state=CODE["job_ready"])
+    item = plan("social_clauses", places=places, additional_share=share, quality=quality, start="2012-03")
+    courses = programme([item], people)
+    taken = []
+    for month in range(1, 25):
+        happened = courses.run_month(month, people)
+        assert (happened.to == CODE["employed"]).all()
+        taken += happened.moved.tolist()
+        expected = int(np.floor(max(month - 2, 0) * places * share * quality + 1e-9))
+        assert len(taken) == len(set(taken)) == expected, month
+    assert sorted(taken) == sorted(rows_of(courses.courses[0], "took_opening"))
+
+
+@pytest.mark.parametrize(
+    ("key", "state"), [("social_clauses", "employed"), ("flex_sheltered_jobs", "flex_job"), ("community_jobs", "")]
+)
+def test_who_takes_an_opening_is_in_its_state_from_that_month(live: Live, key: str, state: str) -> None:
+    model = live(scenario(2_000, 24, plan(key, places=3, additional_share=0.5, end="2013-12")))
+    when = months_of(model.courses[0], "took_opening")
+    assert len(when) >= 20
+    table = model.ledger.table()
+    if state:
+        moves = table[(table["kind"] == 0) & (table["after"] == CODE[state])]
+        assert when.items() <= set(zip(moves["row"].tolist(), moves["month"].tolist(), strict=True))
+    else:
+        side = table[(table["kind"] == 1) & (table["after"] == 1)]
+        begun = set(zip(side["row"].tolist(), side["month"].tolist(), strict=True))
+        # Who has a small job already keeps it: the share of recipients who do is some per cent.
+        assert len(when.items() & begun) > 0.8 * len(when)
+
+
+def test_who_takes_part_in_an_offer_stands_in_activation_and_returns_as_before() -> None:
+    """Though activation is left at once at the usual rate; whoever is not in an offer leaves it."""
+    item = plan("internship", duration_months=6, places=1_000, reach_caseworker=0.1, reach_outreach=0.0, end="2013-12")
+    parameters = ParameterSet.read("history").replace({"rate_out_of_activation": 3.0})
+    model = AreaModel(scenario(2_000, 24, item), parameters=parameters)
+    (course,) = model.courses
+    people = model.population
+    on_benefit = np.array([CODE[key] for key in ("job_ready", "activity_ready", "activation")])
+    enrolled: set[int] = set()
+    returned = held = 0
+    for _ in range(24):
+        phase, since, state = people.phase.copy(), people.since.copy(), people.state.copy()
+        model.step()
+        before = set(enrolled)
+        for event, month, rows in course.events():
+            if month == model.month and event == "enrolled":
+                enrolled |= set(rows.tolist())
+            elif month == model.month and event in ("completed", "left_target_group", "closed"):
+                enrolled -= set(rows.tolist())
+        inside = np.array(sorted(enrolled), dtype=np.int64)
+        still = inside[np.isin(people.state[inside], on_benefit)]
+        assert (people.state[still] == CODE["activation"]).all()
+        held += len(still)
+        table = model.ledger.table()
+        for row in before - enrolled:
+            mine = table[(table["month"] == model.month) & (table["kind"] == 0) & (table["row"] == row)]
+            if len(mine) == 1 and state[row] == CODE["activation"] and people.state[row] != CODE["activation"]:
+                if people.state[row] in on_benefit:
+                    assert people.phase[row] == OUT_OF_ACTIVATION[phase[row]]
+                    assert people.since[row] == since[row]
+                    assert ACTIVATED[people.phase[row]] == phase[row]
+                    returned += 1
+    assert returned > 25
+    assert held > 500
+
+
+def test_a_participant_who_comes_on_benefit_stands_in_activation_too() -> None:
+    item = plan("internship", places=1_000, reach_caseworker=0.0, reach_outreach=20.0, end="2014-12")
+    parameters = ParameterSet.read("history").replace({"rate_self_supporting_to_job_ready": 0.3})
+    model = AreaModel(scenario(2_000, 12, item), parameters=parameters)
+    people = model.population
+    came = 0
+    for _ in range(12):
+        outside = people.state == CODE["self_supporting"]
+        model.step()
+        inside = model._programme.busy[: len(people)]
+        assert not (inside & (people.state == CODE["job_ready"])).any() or model.month < 2
+        came += int((inside[: len(outside)] & outside & (people.state[: len(outside)] == CODE["activation"])).sum())
+    assert came > 10
+
+
+# --- levers
+
+
+def test_a_lever_acts_on_all_of_its_target_group_while_it_is_in_force_and_on_nobody_else() -> None:
+    people = Folk(100, state=CODE["job_ready"])
+    people.put(slice(40, 60), "activity_ready")
+    people.birth[60:70] = -17 * 12
+    people.in_area[70:80] = False
+    lever = plan(
+        "employer_smiley", places=0, start="2012-03", end="2012-05", **{f"effect_{JOB}_during": 0.4}
+    )
+    courses = programme([lever], people)
+    expected = np.zeros(100)
+    expected[[*range(40), *range(80, 100)]] = 0.4
+    for month in range(1, 8):
+        courses.run_month(month, people)
+        np.testing.assert_array_equal(shift(courses, JOB, month, people), expected if 3 <= month <= 5 else 0.0)
+    assert sorted(rows_of(courses.courses[0], "covered")) == np.flatnonzero(expected).tolist()
+
+
+def test_help_to_move_raises_moving_out_of_its_target_group_alone(live: Live) -> None:
+    lever = plan("relocation_help", places=0, effect_move_out_during=3.0, end="2013-12")
+    helped, base = live(scenario(2_000, 24, lever)), live(scenario(2_000, 24))
+    covered = np.array(rows_of(helped.courses[0], "covered"))
+    first = np.arange(2_000)
+    gone = {name: ~model.population.in_area[first] for name, model in (("helped", helped), ("base", base))}
+    # With their heads go households: people outside them leave as before.
+    heads = np.isin(helped.population.head[first], covered)
+    assert gone["helped"][heads].mean() > 2 * gone["base"][heads].mean()
+    others = ~heads & ~np.isin(first, covered)
+    np.testing.assert_array_equal(gone["helped"][others], gone["base"][others])
+
+
+@pytest.mark.parametrize(
+    ("elasticity", "keep", "expected"),
+    [(0.5, 0.4, 0.5 * np.log(2)), (0.5, 0.2, 0.0), (0.0, 0.4, 0.0), (1.0, 0.1, -np.log(2))],
+)
+def test_the_reward_shifts_small_jobs_by_the_elasticity_of_what_is_kept(
+    elasticity: float, keep: float, expected: float
+) -> None:
+    people = Folk(20)
+    people.put(slice(10, 20), "job_ready")
+    lever = plan(
+        "part_time_incentive_cap70", places=0, reward_elasticity=elasticity, keep_share=keep, keep_share_without=0.2
+    )
+    courses = programme([lever], people)
+    live(courses, people, 1)
+    found = shift(courses, "small_job_start", 1, people)
+    np.testing.assert_allclose(found, np.repeat([expected, 0.0], 10), atol=1e-12)
+
+
+def test_the_225_hour_rule_acts_from_april_2016() -> None:
+    people = Folk(10)
+    first = month_number(RULE_225_FROM) - month_number("2011-12")
+    courses = programme([plan("small_job", places=0, effect_rule_225=0.6, effect_small_job_start_during=0.1)], people)
+    assert (RULE_225_FROM, first) == ("2016-04", 52)
+    for month in range(1, 60):
+        courses.run_month(month, people)
+        expected = 0.7 if month >= first else 0.1
+        np.testing.assert_allclose(shift(courses, "small_job_start", month, people), expected, rtol=1e-12)
+
+
+# --- small jobs and barriers: what is added to people's own hazards
+
+
+@pytest.fixture(scope="module")
+def area() -> AreaModel:
+    return AreaModel(Scenario.read("baseline", ["population.residents=6000"]), engine="numpy")
+
+
+@pytest.mark.parametrize("to", ["employed", "self_supporting"])
+def test_a_small_job_becomes_work_or_self_support_for_its_holders_alone(area: AreaModel, to: str) -> None:
+    people = area.population
+    own = OwnHazards((f"small_job_to_{to}",), ParameterSet.read("history"), people)
+    rows = np.arange(len(people))
+    found = own.shifts(rows, np.full((1, len(rows)), 0.5), people)
+    small = np.isin(people.state, [CODE[key] for key in ("job_ready", "activity_ready", "activation")])
+    holds = small & (people.side_hours > 0)
+    into = PHASE_STATE == CODE[to]
+    assert 0 < holds.sum() < small.sum()
+    assert ((people.side_hours > 0) & ~holds).any(), "pupils' leisure jobs are others"
+    np.testing.assert_array_equal(found, np.outer(np.where(holds, 0.5, 0.0), into))
+
+
+SIZES = {"health": -0.7, "language": -0.4, "family": -0.5, "isolation": -0.2}
+
+
+def slowed(people: Population, names: tuple[str, ...] = tuple(SIZES)) -> np.ndarray:
+    """Return what barriers add to the log hazards of everybody, shape (residents, phases)."""
+    sizes = {f"barrier_effect_{name}": SIZES[name] for name in names}
+    own = OwnHazards((), ParameterSet.read("history").replace(sizes), people)
+    return own.shifts(np.arange(len(people)), np.empty((0, len(people))), people)
+
+
+def test_barriers_keep_the_mean_of_every_state_at_the_start(area: AreaModel) -> None:
+    people = area.population
+    factor = np.exp(slowed(people))
+    adult = people.birth <= -18 * 12
+    checked = 0
+    for state, towards in SLOWED_BY_BARRIERS.items():
+        here = adult & (people.state == CODE[state])
+        for to in towards:
+            into = np.flatnonzero(PHASE_STATE == CODE[to])
+            np.testing.assert_allclose(factor[here][:, into].mean(axis=0), 1, atol=1e-12)
+            assert np.ptp(factor[here][:, into]) > 0.1
+            checked += 1
+    assert checked == 11
+    for code, state in enumerate(PHASE_STATE):
+        key = next(key for key, at in CODE.items() if at == state)
+        left = [CODE[origin] for origin, towards in SLOWED_BY_BARRIERS.items() if key in towards]
+        assert (factor[~np.isin(people.state, left), code] == 1).all(), "nothing else is slowed"
+
+
+def test_barriers_slow_and_multiply(area: AreaModel) -> None:
+    people = area.population
+    found = slowed(people)[:, CODE["employed"]]
+    here = (people.state == CODE["activity_ready"]) & (people.birth <= -18 * 12)
+    flags = people.barriers[here]
+    sums = sum(size * ((flags & FLAG[name]) > 0) for name, size in SIZES.items())
+    level = found[here] - sums
+    np.testing.assert_allclose(level, level[0], rtol=1e-12)
+    for name in SIZES:
+        with_it, without = (found[here][((flags & FLAG[name]) > 0) == has].mean() for has in (True, False))
+        assert with_it < without
+    assert not slowed(people, ()).any(), "no effect, nothing"
+
+
+@pytest.mark.parametrize("barriers", [{}, {f"barrier_effect_{name}": size for name, size in SIZES.items()}])
+def test_stacked_replicates_are_single_ones_with_barriers_too(live: Live, barriers: dict[str, float]) -> None:
+    parameters = ParameterSet.read("history").replace(barriers)
+    plain = scenario(800, 12)
+    both = live(plain, replicate=range(2), parameters=parameters)
+    for number in range(2):
+        one = live(plain, replicate=number, parameters=parameters)
+        mine = np.flatnonzero(both.stream.block == number)
+        order = np.argsort(both.stream.ids[mine])
+        alone = np.argsort(one.stream.ids)
+        np.testing.assert_array_equal(both.stream.ids[mine][order], one.stream.ids[alone])
+        np.testing.assert_array_equal(both.population.phase[mine][order], one.population.phase[alone])
+
+
+# --- the measured effect of network mothers
+
+
+def test_network_mothers_raise_education_by_their_measured_hazard_ratio(live: Live) -> None:
+    """Women under 25 in neither work nor education: moves to education while enrolled, with and without the effect."""
+    cards = catalogue()["network_mothers"].parameters
+    name = "effect_self_supporting_to_in_education_during"
+    assert (cards[name].grade, cards[name].value) == ("B", 0.509)
+    found = []
+    for effect in (cards[name].value, 0.0):
+        item = plan("network_mothers", places=40_000, age_from=16, age_to=24, end="2013-12", **{name: effect})
+        model = live(scenario(40_000, 24, item))
+        enrolled = months_of(model.courses[0], "enrolled")
+        table = model.ledger.table()
+        left = table[(table["kind"] == 0) & (table["before"] == CODE["self_supporting"])]
+        goes = left[left["after"] == CODE["in_education"]]
+        there = [
+            row in enrolled and enrolled[row] <= month < enrolled[row] + 12
+            for row, month in zip(goes["row"].tolist(), goes["month"].tolist(), strict=True)
+        ]
+        young = (goes["month"] - model.population.birth[goes["row"]]) < 25 * 12
+        women = model.population.sex[goes["row"]] == SEXES.index("women")
+        found.append((int((np.array(there) & young).sum()), int((~np.array(there) & ~women).sum())))
+    (many, men), (few, same) = found
+    # Rates are small, so counts have nearly the hazards' ratio; those who leave cannot leave again, hence "at most".
+    error = np.sqrt(1 / many + 1 / few)
+    assert np.log(many / few) < cards[name].value + THREE * error
+    assert np.log(many / few) > THREE * error
+    assert men == same
+    assert few > 100
