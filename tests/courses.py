@@ -115,6 +115,12 @@ def rows_of(course: Course, *events: str) -> list[int]:
     return [row for event, _, rows in course.events() if event in events for row in rows.tolist()]
 
 
+def record(courses: Programme) -> np.ndarray:
+    """Return all that happened in courses, shape (4, entries): month, event, course by its id, row, as it happened."""
+    parts = [np.stack([np.full(len(rows), month), code, course, rows]) for month, code, course, rows in courses.log]
+    return np.concatenate(parts, axis=1) if parts else np.empty((4, 0), dtype=np.int64)
+
+
 def months_of(course: Course, event: str) -> dict[int, int]:
     """Return the month of ``event`` by row; it happens to nobody twice."""
     found: dict[int, int] = {}
@@ -158,8 +164,8 @@ def rich(contacts: float = 0.3) -> dict[str, dict[str, object]]:
 
 
 def with_items(base: Scenario, items: Mapping[str, Mapping[str, object]], events: Sequence[object] = ()) -> Scenario:
-    """Return ``base`` with activities by id, all at once, and events."""
-    data = base.resolved()
+    """Return ``base`` with activities by id, all at once, and events, under an id of its own."""
+    data = base.resolved() | {"id": "with_items"}
     data["activities"] = [{"id": id, "activity": id, **item} for id, item in items.items()]
     data["events"] = list(events)
     return Scenario.from_resolved(data)

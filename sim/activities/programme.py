@@ -97,10 +97,7 @@ class Course:
 
     def events(self) -> Iterator[tuple[str, int, np.ndarray]]:
         """Yield (event, month, rows) in the order things happened."""
-        for month, happened, courses, rows in self._programme.log:
-            mine = courses == self._code
-            for code in np.unique(happened[mine]):
-                yield EVENTS[code], month, rows[mine & (happened == code)]
+        yield from self._programme.events_of(self._code)
 
     @property
     def unserved(self) -> np.ndarray:
@@ -166,6 +163,8 @@ class Programme:
         self.courses = [Course(plan, types[plan.activity], start, self, code) for code, plan in enumerate(plans)]
         self.log: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
         """What happened, step after step of a month: month, codes of the events, courses, rows."""
+        self._told: list[list[tuple[str, int, np.ndarray]]] = [[] for _ in plans]
+        self._told_of = 0
         self._stream = stream
         self._rule_from = month_number(RULE_225_FROM) - start
         self._subjects = np.array([subject_key(plan.id) for plan in plans], dtype=np.uint64)
@@ -764,6 +763,17 @@ class Programme:
                 started = named.pop("enrolled")
                 found.append(QueueMonth(month, places, enrolled, waiting, started=started, **named))
         return found
+
+    def events_of(self, code: int) -> list[tuple[str, int, np.ndarray]]:
+        """Return (event, month, rows) of course ``code``, in the order things happened."""
+        for month, happened, courses, rows in self.log[self._told_of :]:
+            cell = courses * len(EVENTS) + happened
+            order = np.argsort(cell, kind="stable")
+            cells, first = np.unique(cell[order], return_index=True)
+            for of, mine in zip(cells.tolist(), np.split(rows[order], first[1:]), strict=True):
+                self._told[of // len(EVENTS)].append((EVENTS[of % len(EVENTS)], month, mine))
+        self._told_of = len(self.log)
+        return self._told[code]
 
     def unserved_by(self, code: int) -> np.ndarray:
         """Return which residents have queued for the activity of course ``code`` and got no place in it so far."""
