@@ -294,6 +294,7 @@ class AreaModel(mesa.Model):
         people = self.population
         rows, first = np.unique(happened.moved, return_index=True)
         phase = PHASE_ENTERED[people.phase[rows], happened.to[first]]
+        phase = np.where(self._programme.busy[rows], ACTIVATED[phase], phase)
         busy, free = (np.setdiff1d(part, rows) for part in (happened.occupied, happened.released))
         rows = np.concatenate([rows, busy, free])
         phase = np.concatenate([phase, ACTIVATED[people.phase[busy]], OUT_OF_ACTIVATION[people.phase[free]]])
@@ -387,7 +388,8 @@ class AreaModel(mesa.Model):
         people.phase[rows] = phase
         people.state[rows] = PHASE_STATE[phase]
         people.since[rows] = np.where(KEEPS_CLOCK[before, phase], people.since[rows], self.month)
-        self.ledger.add(self.month, "state", rows, left, people.state[rows])
+        changes = left != people.state[rows]
+        self.ledger.add(self.month, "state", rows[changes], left[changes], people.state[rows[changes]])
         self._end_side_jobs_of_movers(rows, left)
         self._qualify(rows[(left == CODE["in_education"]) & (phase == CODE["employed"])])
         return before

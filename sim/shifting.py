@@ -17,7 +17,7 @@ from .engine.streams import Stream, hazard_threshold, threshold
 from .parameters import ParameterSet
 from .population import Population
 from .states import BARRIERS, CODE, STATES
-from .transitions import PHASE_STATE, SMALL_JOB_STATES, SWITCHES, Tables, probabilities
+from .transitions import ACTIVATED, PHASE_STATE, SMALL_JOB_STATES, SWITCHES, Tables, probabilities
 
 SLOWED_BY_BARRIERS: Final = {
     **dict.fromkeys(("job_ready", "activation", "self_supporting", "other_benefit"), ("employed", "in_education")),
@@ -59,15 +59,18 @@ class OwnHazards:
         self._slowed = np.zeros((len(STATES), len(PHASE_STATE)), dtype=bool)
         for state, to in SLOWED_BY_BARRIERS.items():
             self._slowed[CODE[state]] = _destinations(to)
-        self._level = self._mean_level(people) if self.barriers_act else np.zeros(len(STATES))
+        self._level = self._mean_level(people) if self.barriers_act else np.zeros((1, len(STATES)))
 
     def _mean_level(self, people: Population) -> np.ndarray:
-        """Return the log of the mean factor of barriers among each state's adults, by state code."""
+        """Return the log of the mean factor of barriers among each state's adults, by replicate and state code."""
+        stream = people.stream
+        shape = (len(stream.replicates), len(STATES))
         factor = np.exp(_flags(people.barriers) @ self._barrier)
         adult = people.birth <= -18 * 12
-        count = np.bincount(people.state[adult], minlength=len(STATES))
-        total = np.bincount(people.state[adult], weights=factor[adult], minlength=len(STATES))
-        return np.asarray(np.log(np.where(count > 0, total / np.maximum(count, 1), 1.0)))
+        cell = (stream.block * len(STATES) + people.state)[adult]
+        count = np.bincount(cell, minlength=shape[0] * shape[1])
+        total = np.bincount(cell, weights=factor[adult], minlength=shape[0] * shape[1])
+        return np.asarray(np.log(np.where(count > 0, total / np.maximum(count, 1), 1.0))).reshape(shape)
 
     def slowed(self, people: Population) -> np.ndarray:
         """Return the rows, ascending, whose hazards barriers shift."""
@@ -77,7 +80,7 @@ class OwnHazards:
     def at_most(self, rows: np.ndarray, given: np.ndarray, people: Population) -> np.ndarray:
         """Return what is added at most to any log hazard of ``rows``; arguments as of :meth:`shifts`."""
         found = np.maximum(given[[name in self._to or name in self._passages for name in self._names]], 0).sum(axis=0)
-        return found + np.maximum(-self._level[people.state[rows]], 0)
+        return found + np.maximum(-self._level[people.stream.block[rows], people.state[rows]], 0)
 
     def shifts(self, rows: np.ndarray, given: np.ndarray, people: Population) -> np.ndarray:
         """Return what is added to the log hazards of ``rows``, shape (rows, phases); ``given`` (names, rows)."""
@@ -96,7 +99,8 @@ class OwnHazards:
             for at, barrier in enumerate(BARRIERS):
                 if f"eases_{barrier}" in self._names:
                     eased[:, at] = np.clip(given[self._names.index(f"eases_{barrier}")], 0.0, 1.0)
-            own = (_flags(people.barriers[rows]) * (1 - eased)) @ self._barrier - self._level[state]
+            own = (_flags(people.barriers[rows]) * (1 - eased)) @ self._barrier
+            own -= self._level[people.stream.block[rows], state]
             found += own[:, None] * self._slowed[state]
         return found
 
@@ -123,13 +127,15 @@ def moved_on_their_own(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return who moves this month, ascending, and into which phase: by their ``own`` hazards, all others as drawn.
 
-    ``own`` is a mask of all residents; of those in it, ``given`` as of :meth:`OwnHazards.shifts`, and whether they are
-    ``held``: neither leave nor enter usual activation.
+    ``own`` is a mask of all residents; for those in it, ``given`` as of :meth:`OwnHazards.shifts`, and whether they are
+    ``held``: neither leave nor enter usual activation at its rate, and stand in activation on whatever cash benefit they
+    come to.
     """
     rows = np.flatnonzero(own)
     bits = stream.bits("move", month, rows) >> np.uint64(32)
     # Few move in a month: whose draw is above the limit of the highest hazard possible needs no more.
-    highest = -np.log1p(-tables.leave[people.row[rows]] * 2.0**-32) * np.exp(hazards.at_most(rows, given, people))
+    chance = np.minimum(tables.leave[people.row[rows]] * 2.0**-32, 1 - _MARGIN)
+    highest = -np.log1p(-chance) * np.exp(hazards.at_most(rows, given, people))
     asked = np.flatnonzero(bits * 2.0**-32 < -np.expm1(-highest) + _MARGIN)
     rows, bits, given, held = rows[asked], bits[asked], given[:, asked], held[asked]
     hazard = tables.hazard[people.row[rows]] * np.exp(hazards.shifts(rows, given, people))
@@ -139,7 +145,8 @@ def moved_on_their_own(
     goes = np.flatnonzero(bits < limits[:, -1])
     kept = ~own[events.moved]
     moved = np.concatenate([events.moved[kept], rows[goes]])
-    to = np.concatenate([events.moved_to[kept], destination(limits, goes, bits[goes])])
+    arrives = destination(limits, goes, bits[goes])
+    to = np.concatenate([events.moved_to[kept], np.where(held[goes], ACTIVATED[arrives], arrives)])
     order = np.argsort(moved, kind="stable")
     return moved[order], to[order]
 

@@ -102,10 +102,7 @@ class Course:
 
     def events(self) -> Iterator[tuple[str, int, np.ndarray]]:
         """Yield (event, month, rows) in the order things happened."""
-        for month, happened, courses, rows in self._programme.log:
-            mine = courses == self._code
-            for code in np.unique(happened[mine]):
-                yield EVENTS[code], month, rows[mine & (happened == code)]
+        yield from self._programme.events_of(self._code)
 
     @property
     def unserved(self) -> np.ndarray:
@@ -171,6 +168,8 @@ class Programme:
         self.courses = [Course(plan, types[plan.activity], start, self, code) for code, plan in enumerate(plans)]
         self.log: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
         """What happened, step after step of a month: month, codes of the events, courses, rows."""
+        self._told: list[list[tuple[str, int, np.ndarray]]] = [[] for _ in plans]
+        self._told_of = 0
         self._stream = stream
         self._rule_from = month_number(RULE_225_FROM) - start
         self._subjects = np.array([subject_key(plan.id) for plan in plans], dtype=np.uint64)
@@ -270,7 +269,7 @@ class Programme:
         self._wide = (self._kind == "lever") & (self._acting.acts("itself") | by_rule)
         """Levers that act on everybody of their target group."""
         self._lasts = self._acting.lasts()
-        self._lasts[: len(plans)] |= (self._contact > 0) | self._acting.acts("alumni")
+        self._lasts[: len(plans)] |= self._contact > 0
         self._acts = np.any([self._acting.acts(way) for way in ("itself", "role models")], axis=0)
         """Courses that act on their participants while they last."""
         self._weighs = (quality < 1) | (self._staff > 0) | (self._build > 0)
@@ -329,7 +328,7 @@ class Programme:
         """
         self._grow(people)
         runs = (self._first <= month) & (month <= self._until)
-        runs[self._enrolled[0]] = runs[self._waiting[0]] = True
+        runs[self._enrolled[0]] = runs[self._waiting[0]] = runs[self._lately(month)[0]] = True
         if not runs.any():
             self._now = Now(np.empty((2, 0), dtype=np.int64), np.empty(0))
             return NOTHING
@@ -337,7 +336,7 @@ class Programme:
         self._ended.clear()
         who, changed, states_before = self._look(people)
         self._pause(month)
-        clarified, to = self._clarify(month)
+        clarified, to = self._clarify(month, people)
         lost = self._leave(month, people, who)
         self._refer(month, people, who, self._hearing.due(month, who, changed, states_before))
         entered, offered, states, jobs = self._enrol(month, people)
@@ -407,14 +406,16 @@ class Programme:
         return self._stream.draw(decision, month, row, occurrence, self._subjects[course])
 
     def _pause(self, month: int) -> None:
-        """Let the time of those in a suspended course stand still."""
+        """Let the time of those in a suspended course stand still, and their relation to its staff."""
         still = self._closed(month - 1, "placement")
         if still.any():
-            self._enrolled[2, still[self._enrolled[0]]] += 1
+            paused = still[self._enrolled[0]]
+            self._enrolled[2, paused] += 1
+            self._relation[paused] += 1
 
-    def _clarify(self, month: int) -> tuple[np.ndarray, np.ndarray]:
+    def _clarify(self, month: int, people: Population) -> tuple[np.ndarray, np.ndarray]:
         """Clarify participants' capacity for work; return the rows that come into another state, and which."""
-        chance = self._clarifies[self._enrolled[0]]
+        chance = np.where(self._closed(month, "placement"), 0.0, self._clarifies)[self._enrolled[0]]
         asked = np.flatnonzero(chance)
         if not len(asked):
             return _NOBODY, _NOBODY
@@ -424,7 +425,8 @@ class Programme:
         luck = self._draw("outcome of clarification", month, clarified)
         outcome = (luck >= self._outcomes[:, clarified[0]]).sum(axis=0)
         self._note(month, _CLARIFIED[outcome], clarified)
-        self._end(found, np.ones(len(found), dtype=bool), month)
+        everybody = np.ones(len(found), dtype=bool)
+        self._end(found, everybody, everybody, month, people)
         states = np.array([CODE.get(state, 255) for state in CLARIFIED.values()])[outcome]
         return clarified[1, states < 255], states[states < 255]
 
@@ -451,21 +453,34 @@ class Programme:
         course, row, _ = gone
         kept = month - people.birth[row].astype(np.int64) >= self._gap[course]
         kept[self._bridge(gone, to_the_end, month, who)] = True
-        self._end(at, kept, month, to_the_end)
+        self._end(at, kept, to_the_end, month, people)
         return row[~kept]
 
-    def _end(self, at: np.ndarray, kept: np.ndarray, month: int, alumni: np.ndarray | None = None) -> None:
-        """End the places of those enrolled ``at``; the effect lasts for those ``kept``."""
+    def _end(self, at: np.ndarray, kept: np.ndarray, alumni: np.ndarray, month: int, people: Population) -> None:
+        """End the places of those enrolled ``at``; the effect lasts for those ``kept``, on whom it is meant for.
+
+        Employers know the ``alumni``: the more of them so far, the stronger the signal for those who leave now.
+        """
         course, row, _ = _of(self._enrolled, at)
         dose = np.minimum(self._received[at] / self._terms.duration[course], 1.0)
-        self._remember(course[kept], row[kept], month, dose[kept])
-        done = np.ones(len(at), dtype=bool) if alumni is None else alumni
-        np.add.at(self._alumni, (course[done], self._stream.block[row[done]]), 1)
+        block = self._stream.block[row]
+        np.add.at(self._alumni, (course[alumni], block[alumni]), 1)
+        helped = self._helped(course, row, people)
+        kept = kept & (helped >= 0)
+        self._remember(course[kept], helped[kept], month, dose[kept])
+        known = kept & alumni & self._acting.acts("alumni")[course]
+        signal = dose * np.minimum(self._alumni[course, block] / self._alumni_full[course], 1.0)
+        self._remember(self._acting.part(course[known], "alumni"), helped[known], month, signal[known])
         stays = np.ones(self._enrolled.shape[1], dtype=bool)
         stays[at] = False
         self._ended.append(_of(self._enrolled, at))
         self._enrolled = _of(self._enrolled, stays)
         self._relation, self._received = self._relation[stays], self._received[stays]
+
+    def _helped(self, course: np.ndarray, row: np.ndarray, people: Population) -> np.ndarray:
+        """Return on whom courses act: participants, or their partners (-1: there is none)."""
+        of_partner = self._partner[course]
+        return np.where(of_partner, people.partner(row), row) if of_partner.any() else row
 
     def _remember(self, part: np.ndarray, row: np.ndarray, month: int, dose: np.ndarray) -> None:
         """Keep those whose course goes on acting after its end, or who go on meeting people."""
@@ -538,13 +553,10 @@ class Programme:
 
     def _bring(self, month: int, people: Population, who: Who) -> np.ndarray:
         """Let participants, present and former, bring somebody; return entries of next month."""
-        past = self._past
-        of = past.course % len(self.courses)
-        lately = (past.course < len(self.courses)) & (self._contact[of] > 0)
-        lately &= month - past.month <= self._active[of]
         some = self._contact[self._enrolled[0]] > 0
-        members = _together(_of(self._enrolled, some), _entries(past.course[lately], past.row[lately], month))
-        goes = self._draw("contact", month, members) < self._contact[members[0]]
+        members = _together(_of(self._enrolled, some), self._lately(month))
+        there = who.in_area[members[1]] & (who.state[members[1]] != CODE["gone"])
+        goes = there & (self._draw("contact", month, members) < self._contact[members[0]])
         members = _of(members, goes)
         found = []
         for course in np.unique(members[0]).tolist():
@@ -560,8 +572,19 @@ class Programme:
             if self._acting.acts("contacts")[course]:
                 self._remember(self._acting.part(entries[0], "contacts"), met, month, np.ones(len(met)))
             for to in self._brings[course]:
-                found.append(_entries(np.full(len(met), to), met, month + 1))
+                if self._first[to] <= month + 1 <= self._until[to]:
+                    found.append(_entries(np.full(len(met), to), met, month + 1))
         return _together(*found)
+
+    def _lately(self, month: int) -> np.ndarray:
+        """Return entries of former participants who still bring people to ``month``."""
+        if not self._contact.any():
+            return _NONE
+        past = self._past
+        of = past.course % len(self.courses)
+        lately = (past.course < len(self.courses)) & (self._contact[of] > 0)
+        lately &= month - past.month <= self._active[of]
+        return _entries(past.course[lately], past.row[lately], month)
 
     def _contactable(self, course: int, month: int, who: Who) -> np.ndarray:
         """Return the rows, ascending by replicate, of whom members of a course can meet."""
@@ -606,7 +629,9 @@ class Programme:
         waiting = self._waiting
         taken = np.bincount(self._groups(*self._enrolled[:2]), minlength=self._n_groups)
         open = np.where(self._kind == "opening", self._openings(month), self._places_in(month))
-        open[(month > self._until) | (self._kind == "lever") | self._closed(month, "placement")] = 0
+        open[
+            (month < self._first) | (month > self._until) | (self._kind == "lever") | self._closed(month, "placement")
+        ] = 0
         free = np.repeat(open, len(self._stream.replicates)) - taken
         placed = admitted(self._stream.engine, self._groups(*waiting[:2]), free)
         entered = _of(waiting, placed)
@@ -684,17 +709,14 @@ class Programme:
             works = people.state[row] == CODE["employed"]
             group = self._groups(course, row)
             size = np.bincount(group, minlength=self._n_groups)
-            share = np.bincount(group, weights=works, minlength=self._n_groups) / np.maximum(size, 1)
+            share = np.bincount(group, weights=works, minlength=self._n_groups) / np.maximum(size - 1, 1)
             members = role[course] & ~works & ~self._closed(month, "group")[course]
             parts.append(np.stack([self._acting.part(course[members], "role models"), row[members]]))
             weights.append(weight[members] * share[group[members]])
         now, weight = np.concatenate(parts, axis=1), np.concatenate(weights)
-        helps = self._partner[now[0] % max(len(self.courses), 1)] if now.shape[1] else np.empty(0, dtype=bool)
-        if helps.any():
-            now[1, helps] = people.partner(now[1, helps])
-            there = now[1] >= 0
-            now, weight = now[:, there], weight[there]
-        self._now = Now(now, weight)
+        now[1] = self._helped(now[0] % max(len(self.courses), 1), now[1], people)
+        there = now[1] >= 0
+        self._now = Now(now[:, there], weight[there])
 
     def _weights(self, month: int, suspended: np.ndarray, asked: np.ndarray) -> np.ndarray:
         """Return how strongly places ``asked`` about count: quality, contact with staff, and relation to them."""
@@ -717,8 +739,9 @@ class Programme:
         """Return which places lose their member of staff: each leaves with all the participants he or she had."""
         course, row, _ = self._enrolled
         asked = np.flatnonzero(self._turnover[course])
-        staff = np.maximum(self._staff[course], np.ceil(self._places[course] / np.maximum(self._caseload[course], 1)))
-        whose = (self._draw("member of staff", 0, _of(self._enrolled, asked)) * np.maximum(staff[asked], 1)).astype(int)
+        enough = np.ceil(self._places / np.maximum(self._caseload, 1))
+        staff = np.maximum(np.where(self._staff > 0, self._staff, enough), 1)[course[asked]]
+        whose = (self._draw("member of staff", 0, _of(self._enrolled, asked)) * staff).astype(int)
         keys = self._stream.lucks[self._stream.block[row[asked]]] ^ self._subjects[course[asked]]
         keys = mix(keys + whose.astype(np.uint64)) ^ moment_key("staff leaves", month)
         leaves = (mix(keys) >> np.uint64(11)) * 2.0**-53 < self._turnover[course[asked]]
@@ -776,6 +799,17 @@ class Programme:
                 started = named.pop("enrolled")
                 found.append(QueueMonth(month, places, enrolled, waiting, started=started, **named))
         return found
+
+    def events_of(self, code: int) -> list[tuple[str, int, np.ndarray]]:
+        """Return (event, month, rows) of course ``code``, in the order things happened."""
+        for month, happened, courses, rows in self.log[self._told_of :]:
+            cell = courses * len(EVENTS) + happened
+            order = np.argsort(cell, kind="stable")
+            cells, first = np.unique(cell[order], return_index=True)
+            for of, mine in zip(cells.tolist(), np.split(rows[order], first[1:]), strict=True):
+                self._told[of // len(EVENTS)].append((EVENTS[of % len(EVENTS)], month, mine))
+        self._told_of = len(self.log)
+        return self._told[code]
 
     def unserved_by(self, code: int) -> np.ndarray:
         """Return which residents have queued for the activity of course ``code`` and got no place in it so far."""
