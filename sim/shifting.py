@@ -80,7 +80,9 @@ class OwnHazards:
     def at_most(self, rows: np.ndarray, given: np.ndarray, people: Population) -> np.ndarray:
         """Return what is added at most to any log hazard of ``rows``; arguments as of :meth:`shifts`."""
         found = np.maximum(given[[name in self._to or name in self._passages for name in self._names]], 0).sum(axis=0)
-        return found + np.maximum(-self._level[people.stream.block[rows], people.state[rows]], 0)
+        if self.barriers_act:
+            found += np.maximum(-self._level[people.stream.block[rows], people.state[rows]], 0)
+        return np.asarray(found)
 
     def shifts(self, rows: np.ndarray, given: np.ndarray, people: Population) -> np.ndarray:
         """Return what is added to the log hazards of ``rows``, shape (rows, phases); ``given`` (names, rows)."""
