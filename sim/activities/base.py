@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from ..population import Population
 from ..states import MOVES, ORIGINS, PHASE_CODE, PHASES, SEXES, STATES
+
+if TYPE_CHECKING:
+    from ..population import Population
 
 NEW, HANDED, WAITING, ENROLLED, DONE, UNSERVED = range(6)
 """Where a resident stands with an activity: not referred yet (0, so that fresh memory says so), promised a place in
