@@ -191,9 +191,8 @@ class Programme:
         self._has_next: np.ndarray = np.any(follows >= 0, axis=1)
         taken = np.where(self._kind == "lever", -1, self._until)
         factor = self._reach_factors(plans, months)
-        self._hearing = Hearing(
-            plans, [c.type for c in self.courses], self._target, (self._first, taken), factor, stream, self._subjects
-        )
+        values, kinds = [plan.values for plan in plans], [course.type for course in self.courses]
+        self._hearing = Hearing(values, kinds, self._target, (self._first, taken), factor, stream, self._subjects)
         self._known = 0
         self._handed = self._waiting = self._enrolled = _NONE
         self._relation = self._received = np.empty(0)

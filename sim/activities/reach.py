@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -16,11 +16,11 @@ from .base import CHANNELS, NEVER, age_bands
 _NONE = np.empty((3, 0), dtype=np.int64)
 
 
-def _rates(values: dict[str, float] | object, type: ActivityType) -> np.ndarray:
+def _rates(values: Mapping[str, float], type: ActivityType) -> np.ndarray:
     """Return the hazard of being reached by state: the sum of the channels that reach it."""
     found = np.zeros(len(STATES))
     for channel in type.channels:
-        found[[CODE[state] for state in CHANNELS[channel].states]] += values[f"reach_{channel}"]  # type: ignore[index]
+        found[[CODE[state] for state in CHANNELS[channel].states]] += values[f"reach_{channel}"]
     return found
 
 
@@ -36,7 +36,7 @@ class Hearing:
 
     def __init__(
         self,
-        plans: Sequence[object],
+        values: Sequence[Mapping[str, float]],
         types: Sequence[ActivityType],
         target: Target,
         window: tuple[np.ndarray, np.ndarray],
@@ -44,33 +44,34 @@ class Hearing:
         stream: Stream,
         subjects: np.ndarray,
     ) -> None:
-        """Read the reach of ``plans``; ``window`` holds the first and last months, ``factor`` what channels are
-        multiplied by, shape (courses, months of the run)."""
+        """Read the reach among the ``values`` of courses.
+
+        ``window`` holds the first and last months, ``factor`` what channels are multiplied by, shape (courses, months).
+        """
         self._stream, self._subjects = stream, subjects
         self._first, self._last = window
         self._factor = factor
-        self._rate = np.array([_rates(plan.values, type) for plan, type in zip(plans, types, strict=True)]).reshape(  # type: ignore[attr-defined]
-            len(plans), len(STATES)
-        )
+        rates = [_rates(of, type) for of, type in zip(values, types, strict=True)]
+        self._rate = np.array(rates).reshape(len(values), len(STATES))
         hears = target.member & (self._rate > 0)
         self.target = target._replace(member=hears)
         top = np.where(hears, self._rate, 0).max(axis=1, initial=0) * factor.max(axis=1, initial=0)
         varies = np.ptp(np.where(hears, self._rate, top[:, None]), axis=1) > 0
         self._thinned = varies | (np.ptp(factor, axis=1) > 0 if factor.shape[1] else False)
         ages = zip(target.youngest.tolist(), target.oldest.tolist(), strict=True)
-        bands = [age_bands(plan.values, limits) for plan, limits in zip(plans, ages, strict=True)]  # type: ignore[attr-defined]
+        bands = [age_bands(of, limits) for of, limits in zip(values, ages, strict=True)]
         wide = max((len(of) for of in bands), default=1)
         padded = [of + [of[-1]] * (wide - len(of)) for of in bands]
-        shape = (len(plans), wide)
+        shape = (len(values), wide)
         limit = np.array([[end for end, _ in of] for of in padded], dtype=np.int64).reshape(shape)
         ratio = np.array([[ratio for _, ratio in of] for of in padded], dtype=np.float64).reshape(shape)
         self._reach = Reach(limit, ratio, np.maximum(top, 1e-300), self._last, NEVER)
         self._heard: np.ndarray = top > 0
         self._anew = _NONE
-        self._runs = np.zeros(len(plans), dtype=bool)
+        self._runs = np.zeros(len(values), dtype=bool)
         self._entrances = Entrances.of(hears)
         self._chances = np.empty(0)
-        self._pending = np.zeros((0, len(plans)), dtype=bool)
+        self._pending = np.zeros((0, len(values)), dtype=bool)
         self._waiting: dict[int, list[np.ndarray]] = defaultdict(list)
 
     def grow(self, rows: int) -> None:
