@@ -130,8 +130,8 @@ def moved_on_their_own(
     """Return who moves this month, ascending, and into which phase: by their ``own`` hazards, all others as drawn.
 
     ``own`` is a mask of all residents; for those in it, ``given`` as of :meth:`OwnHazards.shifts`, and whether they are
-    ``held``: neither leave nor enter usual activation at its rate, and stand in activation on whatever cash benefit they
-    come to.
+    ``held``: neither leave nor enter usual activation at its rate, and stand in activation on whatever cash benefit
+    they come to.
     """
     rows = np.flatnonzero(own)
     bits = stream.bits("move", month, rows) >> np.uint64(32)
