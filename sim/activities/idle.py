@@ -28,6 +28,7 @@ RESTS: Final[Mapping[str, Callable[[_Values, bool, bool], bool]]] = {
     "quality": lambda values, closed, points: not _acts(values),
     "quality_per_point": lambda values, closed, points: not points or not _acts(values),
     "staff": lambda values, closed, points: not _acts(values),
+    "staff_hours_per_week": lambda values, closed, points: values["staff"] == 0 or not _acts(values),
     "caseload_per_staff": lambda values, closed, points: values["staff"] == 0 or not _acts(values),
     "caseload_elasticity": lambda values, closed, points: values["staff"] == 0 or not _acts(values),
     "relation_months": lambda values, closed, points: not _acts(values),

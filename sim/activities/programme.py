@@ -64,6 +64,8 @@ _ENDS = Ends(*(CODE_OF.get(name, _STAYS) for name in Ends._fields))
 _THEN = np.array(list(THEN.values()), dtype=np.uint8)
 _STANDS = Stands(NEW, HANDED, ENROLLED)
 _CLARIFIED = np.array([CODE_OF[event] for event in CLARIFIED])
+FULL_WEEK = 37.0
+"""Hours of a full-time working week."""
 RULE_225_FROM = "2016-04"
 """First month of the 225-hour rule (evidence ``rule_225_hours``)."""
 NEWCOMERS_A_MONTH = 0.012
@@ -253,7 +255,8 @@ class Programme:
         self._acting = Acting([plan.values for plan in plans], types, self._stream.engine, quality)
         self._on_side_jobs = self._acting.on_side_jobs()
         self._virtual = of("virtual_quality", 1.0)
-        self._staff, self._caseload, self._elasticity = of("staff"), of("caseload_per_staff"), of("caseload_elasticity")
+        self._staff, self._staff_hours = of("staff"), of("staff_hours_per_week", FULL_WEEK)
+        self._caseload, self._elasticity = of("caseload_per_staff"), of("caseload_elasticity")
         self._build, self._turnover = of("relation_months"), -np.expm1(-of("staff_turnover_per_month"))
         self._clarifies = -np.expm1(-of("clarification_per_month"))
         outcomes = np.stack([of(id) for id in ("clarified_to_flex_job", "clarified_to_pension", "clarified_closer")])
@@ -725,7 +728,7 @@ class Programme:
         weight = (self._acting.quality * mode)[course]
         group = self._groups(course, row)
         size = np.bincount(group, minlength=self._n_groups)[group]  # All of a course are asked about, or none.
-        full = (self._staff * self._caseload)[course]
+        full = (self._staff * self._staff_hours / FULL_WEEK * self._caseload)[course]
         contact = np.where(full > 0, np.minimum(full / np.maximum(size, 1), 1.0), 1.0)
         weight *= contact ** self._elasticity[course]
         if (self._build > 0).any():
