@@ -55,6 +55,7 @@ def longest_mean_stay(places: float, horizon: float, wanted: float, variation: f
 
     if wanted <= places:
         raise ValueError("the places take in as many at once")
+
     # Admissions fall as stays grow; equal stays make them fall in steps, of which bisection finds the right one.
     def missing(mean: float) -> float:
         return -1.0 if admissions(places, horizon, mean, variation) >= wanted - 1e-9 else 1.0
@@ -64,7 +65,10 @@ def longest_mean_stay(places: float, horizon: float, wanted: float, variation: f
 
 
 def sweep(
-    means: Sequence[float] | np.ndarray, places: float, horizon: float = MONTHS, variations: Sequence[float] = VARIATIONS
+    means: Sequence[float] | np.ndarray,
+    places: float,
+    horizon: float = MONTHS,
+    variations: Sequence[float] = VARIATIONS,
 ) -> pd.DataFrame:
     """Return the expected admissions by mean stay and variation, columns variation, mean_stay and admissions."""
     rows = [(v, float(mean), admissions(places, horizon, mean, v)) for v in variations for mean in means]

@@ -59,7 +59,9 @@ def _acts(activity: ActivityType, lang: str) -> str:
     for line in lines(activity):
         cards = [activity.parameters[id] for id in line.ids]
         sizes = [
-            size_words(card.value, *card.range, card.unit, lang)[0] for card in cards if not is_idle(card.id, card.value)
+            size_words(card.value, *card.range, card.unit, lang)[0]
+            for card in cards
+            if not is_idle(card.id, card.value)
         ]
         said += [f"{line.words(activity, lang)} {' / '.join(sizes)}"] if sizes else []
         idle += not sizes

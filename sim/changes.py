@@ -105,5 +105,7 @@ def source_words(ids: Sequence[str], lang: str) -> str:
             found.append(text("pages.evidence_book", lang))
         else:
             source = source_of(id)
-            found.append(", ".join(part for part in (f"{source.publisher} {source.year}".strip(), source.locator) if part))
+            found.append(
+                ", ".join(part for part in (f"{source.publisher} {source.year}".strip(), source.locator) if part)
+            )
     return "; ".join(dict.fromkeys(found))

@@ -115,9 +115,10 @@ def touched_people(base: Life, other: Life, shared: Shared) -> np.ndarray:
     """Return which people the difference between two scenarios could reach, by mechanism, never by outcome.
 
     Everybody in the records of an item that differs between the scenarios (in its numbers or in closures); of an item
-    that is the same in both, those whose records differ, or everybody when participants change each other; whoever a user's own ``step`` moved; who exists in one scenario only; and, because a household
-    leaves with its head and makes room for the next, the households of touched heads and all later ones of their
-    dwellings. Usual activation in one of them only touches everybody.
+    that is the same in both, those whose records differ, or everybody when participants change each other; whoever a
+    user's own ``step`` moved; who exists in one scenario only; and, because a household leaves with its head and makes
+    room for the next, the households of touched heads and all later ones of their dwellings. Usual activation in one of
+    them only touches everybody.
     """
     touched = ~shared.both
     if base.model.plan.usual_activation != other.model.plan.usual_activation:

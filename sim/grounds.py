@@ -81,7 +81,7 @@ def items(scenarios: Sequence[Mapping[str, Any]], assumptions: pd.DataFrame) -> 
     """Return every activity item of ``scenarios`` (as in the manifest) with what it changes by ``assumptions``."""
     cards: dict[str, list[dict[str, Any]]] = {}
     for row in assumptions.to_dict("records"):
-        cards.setdefault(row["id"], []).append(row)
+        cards.setdefault(row["id"], []).append({str(key): value for key, value in row.items()})
     found = []
     for scenario in scenarios:
         for item in scenario["activities"]:
@@ -99,9 +99,7 @@ def _changes(
             yield Change(line, during, after)
 
 
-def _effect(
-    item: Mapping[str, Any], id: str, cards: Mapping[str, Sequence[Mapping[str, Any]]]
-) -> Effect | None:
+def _effect(item: Mapping[str, Any], id: str, cards: Mapping[str, Sequence[Mapping[str, Any]]]) -> Effect | None:
     """Return a number with its card: the one of this value, since scenarios may use several."""
     rows = cards.get(f"{item['activity']}.{id}", ())
     rows = [row for row in rows if id not in item or np.isclose(row["value"], item[id], rtol=1e-8)] or list(rows)

@@ -47,8 +47,9 @@ class Acting:
     """The effects of the courses on the hazards of residents.
 
     A course may act in several ways at once: as itself, through the role models in its group, through its known alumni,
-    on those its members contact, by a rule that comes into force. Each way is a part of its own, numbered ``course + way · courses``; the parts of a
-    course add up, and so do courses, but those of one ``pool`` share one published estimate: the strongest counts.
+    on those its members contact, by a rule that comes into force. Each way is a part of its own, numbered ``course +
+    way · courses``; the parts of a course add up, and so do courses, but those of one ``pool`` share one published
+    estimate: the strongest counts.
     """
 
     WAYS = ("itself", "role models", "alumni", "contacts", "rule")

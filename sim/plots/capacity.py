@@ -64,7 +64,9 @@ def capacity_figure(lines: pd.DataFrame, meets: pd.DataFrame, lang: str, horizon
     names = {variation: _name(variation, lang) for variation in meets["variation"]}
     room = extent(figure, [f"{number(888.8, lang, 1)}  {name}" for name in names.values()]) + 34
     axes = axes_at(figure, 56, top, WIDTH - 56 - room, height)
-    write(figure, 6, 6, text("report.capacity_title", lang, months=number(horizon, lang)), fontsize=11, fontweight="bold")
+    write(
+        figure, 6, 6, text("report.capacity_title", lang, months=number(horizon, lang)), fontsize=11, fontweight="bold"
+    )
     write(figure, 6, 30, text("report.capacity_axis", lang), color=GREY)
     low, high = lines["mean_stay"].min(), lines["mean_stay"].max()
     axes.set_xlim(low, high)
@@ -95,7 +97,7 @@ def capacity_figure(lines: pd.DataFrame, meets: pd.DataFrame, lang: str, horizon
             ha=side,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         )
-    axes.xaxis.set_major_locator(FixedLocator(np.arange(np.ceil(low / 2) * 2, high + 1, 2)))
+    axes.xaxis.set_major_locator(FixedLocator(list(np.arange(np.ceil(low / 2) * 2, high + 1, 2))))
     axes.xaxis.set_major_formatter(Numbers(lang))
     axes.set_xlabel(text("report.capacity_stay", lang), fontsize=SMALL, color=GREY)
     value_axis(axes, lang)

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from ..activities import catalogue
 from ..changes import plain
 from ..headline import DECISIVE
-from ..locale import month_name, number, text
+from ..locale import month_name, text
 from ..measures import MEASURES
 from .labels import Row, change, points, quoted, records
 from .style import (

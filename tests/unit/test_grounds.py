@@ -112,8 +112,7 @@ def test_the_page_tells_what_changes_what_and_how_surely(folder: Path, lang: str
         assert f"× {number(ratio, lang, 1)}" in words
     of_scenario, idle = (text(key, lang) for key in ("pages.of_scenario", "report.grounds_idle"))
     assert of_scenario in words
-    # Those of the placements, and what is nil beside others: the caseworker's, the network's, the jobs', the incentive's,
-    # the campaign's.
+    # Those of the placements and of the campaign, and what is nil beside what acts of the other four.
     assert words.count(idle) == 6
     title = text("report.quoted", lang, title=planned().title[lang])
     numbers = {"items": 6, "measured": 2, "assumed": 2, "idle": 2}
@@ -166,7 +165,11 @@ def test_seventy_activities_are_one_line_each_and_their_effects_folded(tmp_path:
     assumptions([plan], deal(plan.parameters, 1)).to_csv(tmp_path / "assumptions.csv", index=False)
     manifest = {"kind": "run", "scenarios": [plan.resolved()], "against": None, "seed": 1, "replicates": 2, "draws": 1}
     manifest |= {"jobveje": "0", "command": "", "started": "", "ended": "", "versions": {}, "platform": ""}
-    manifest |= {"parameters": {"name": "history", "structure": "history", "digest": "0"}, "status": "complete", "job": {}}
+    manifest |= {
+        "parameters": {"name": "history", "structure": "history", "digest": "0"},
+        "status": "complete",
+        "job": {},
+    }
     (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     html = write_report(tmp_path, "en").read_text(encoding="utf-8")
     part = html[html.index('<h2 id="grounds"') : html.index('<h2 id="structures"')]
@@ -175,5 +178,7 @@ def test_seventy_activities_are_one_line_each_and_their_effects_folded(tmp_path:
     assert effects.startswith(">")
     assert effects.count("× 9.3") == 2
     # What acts comes first: a planner need not look for it.
-    order = [overview.index(f">{catalogue()[key].label_en}<") for key in ("leisure_job", "network_mothers", "internship")]
+    order = [
+        overview.index(f">{catalogue()[key].label_en}<") for key in ("leisure_job", "network_mothers", "internship")
+    ]
     assert order == sorted(order)
