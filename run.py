@@ -96,12 +96,13 @@ Json = Annotated[bool, typer.Option("--json", help=_t("opt_json"))]
 @app.command("list", help=_t("list"))
 def list_(what: What, lang: Lang = None, as_json: Json = False) -> None:
     """Print one part of the catalogue."""
-    from sim.catalogue_rows import ROWS
+    from sim.catalogue_rows import ROWS, on_screen
 
     lang = _language(lang)
     if what not in ROWS:
         raise InputError([_wrong_choice("WHAT", what, list(ROWS))])
-    _print_rows(ROWS[what](lang), as_json)
+    rows = ROWS[what](lang)
+    _print_rows(rows if as_json else on_screen(what, rows), as_json)
 
 
 @app.command(help=_t("check"))

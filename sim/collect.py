@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from .activities.base import EVENTS
+from .activities.base import EVENTS, THEN, UNCHANGED
 from .measures import AREA_GROUPINGS, BENEFIT_GROUPS, COHORTS, GROUPINGS, MEASURES, VIEWS, Columns, grouped
 from .results import COLUMNS
 from .scenario import month_text
@@ -125,7 +125,11 @@ def _share(inside: np.ndarray, who: np.ndarray, block: np.ndarray, blocks: int) 
 
 
 def participants(life: Life, replicates: range) -> pd.DataFrame:
-    """Return one row for everybody referred to an activity: when what happened, and how it ended."""
+    """Return one row for everybody referred to an activity: when what happened, and how it ended.
+
+    What leaves a resident's standing as it is (being met by a participant, being helped through the partner) is no
+    part of that resident's own way through the activity.
+    """
     model = life.model
     calendar = np.array([*(month_text(model.start + m) for m in range(model.month + 1)), None], dtype=object)
     still = {"queued": "waiting"}
@@ -138,6 +142,8 @@ def participants(life: Life, replicates: range) -> pd.DataFrame:
         }
         how = np.zeros(len(model.population), dtype=np.uint8)
         for event, month, rows in course.events():
+            if THEN[event] == UNCHANGED:
+                continue
             at[event if event in at else "ended"][rows] = month
             how[rows] = EVENTS.index(event)
         rows = np.flatnonzero(at["referred"] >= 0)

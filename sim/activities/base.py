@@ -173,6 +173,7 @@ class QueueMonth(NamedTuple):
     clarified_none: np.ndarray
     took_opening: np.ndarray
     contacted: np.ndarray
+    covered: np.ndarray
 
 
 class Shifts(NamedTuple):

@@ -794,8 +794,7 @@ class Programme:
         for month, runs, stocks, flows in self._counted:
             if runs[code]:
                 named = dict(zip(EVENTS, flows[:, code], strict=True))
-                for unseen in ("queued", "covered"):
-                    del named[unseen]
+                del named["queued"]
                 places = int(self._places_in(month)[code]) if month <= self._until[code] else 0
                 enrolled, waiting = stocks[:, code]
                 started = named.pop("enrolled")

@@ -1,11 +1,15 @@
-"""Write the generated tables of sim/README.md from the code: ``python tests/docs/refresh.py``."""
+"""Write what is made from the code: ``python tests/docs/refresh.py``.
+
+The tables of sim/README.md, and a page for every activity.
+"""
 
 import re
 from pathlib import Path
 
 from calibration.structures import CORE_RATES, STRUCTURES
-from sim.activities import catalogue
+from sim.activities import catalogue, families
 from sim.measures import MEASURES
+from sim.pages import FOLDER, pages
 from sim.parameters import GRADES, ParameterSet
 from sim.states import AGE_CLASSES, MOVES, PHASE_CODE, PHASES, STATES
 from sim.transitions import duration_labels
@@ -81,8 +85,18 @@ def sections():
             ),
         ),
         "activities": _table(
-            ("activity", "what", "changes", "cannot", "grade"),
-            *((f"`{a.key}`", a.description_en, a.changes_en, a.cannot_en, a.grade) for a in catalogue().values()),
+            ("activity", "name", "family", "kind", "form", "grade"),
+            *(
+                (
+                    f"[`{a.key}`](activities/pages/{a.key}.md)",
+                    a.label_en,
+                    families()[a.family].label_en,
+                    a.kind,
+                    a.form,
+                    a.grade,
+                )
+                for a in catalogue().values()
+            ),
         ),
         "grades": _table(GRADES, [sum(card.grade == grade for card in cards) for grade in GRADES]),
     }
@@ -106,3 +120,8 @@ def refreshed(text):
 
 if __name__ == "__main__":
     README.write_text(refreshed(README.read_text(encoding="utf-8")), encoding="utf-8")
+    FOLDER.mkdir(exist_ok=True)
+    for left in {path.name for path in FOLDER.iterdir()} - pages().keys():
+        (FOLDER / left).unlink()
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
