@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from ..declared import read_declared
 from ..errors import ParameterError, Problem
 from ..parameters import Parameter
 from ..sources import ASSUMPTION
@@ -30,9 +31,7 @@ _OTHER_MOVES: Final = {
 
 @cache
 def _shared() -> Mapping[str, Any]:
-    from ruamel.yaml import YAML
-
-    found: dict[str, Any] = YAML(typ="safe", pure=True).load(Path(__file__).with_name("_cards.yaml"))
+    found: dict[str, Any] = dict(read_declared(Path(__file__).with_name("_cards.yaml")))
     found["cards"] = {card["id"]: _NEITHER | card for card in found["cards"]}
     return found
 
