@@ -41,6 +41,11 @@ def mechanics() -> tuple[str, ...]:
     return (*_shared()["mechanics"], "eases")
 
 
+def cards_of_mechanic(name: str) -> tuple[str, ...]:
+    """Return the ids of the numbers that a mechanic brings, whatever the barrier it eases."""
+    return tuple(_shared()["mechanics"].get(name, ("eases_<barrier>",)))
+
+
 def effect_name(effect: str | Mapping[str, Any]) -> str:
     """Return the hazard that an entry of ``effects`` names."""
     return effect if isinstance(effect, str) else str(effect["on"])

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from calibration.structures import CORE_RATES, STRUCTURES
 from sim.activities import catalogue, families
+from sim.activities.base import CHANNELS, DONE, ENROLLED, KINDS, NEW, THEN, UNCHANGED, UNSERVED, WAITING
+from sim.activities.cards import cards_of_mechanic, mechanics
+from sim.locale import text
 from sim.measures import MEASURES
 from sim.pages import FOLDER, pages
 from sim.parameters import GRADES, ParameterSet
@@ -44,6 +47,16 @@ def _ties(structure):
     return "; ".join(
         f"`{id}` {f'as `{to}`' if isinstance(to, str) else names[to]}" for id, to in structure.ties.items()
     )
+
+
+_STANDING = {
+    NEW: "known of, not yet queued",
+    WAITING: "waiting",
+    ENROLLED: "enrolled",
+    DONE: "through with it",
+    UNSERVED: "not served",
+    UNCHANGED: "",
+}
 
 
 def sections():
@@ -84,6 +97,27 @@ def sections():
                 for s in STRUCTURES.values()
             ),
         ),
+        "channels": _table(
+            ("channel", "Danish", "reaches"),
+            *((f"`reach_{key}`: {c.label_en}", c.label_da, ", ".join(c.states)) for key, c in CHANNELS.items()),
+        ),
+        "mechanics": _table(
+            ("mechanic", "what", "numbers", "activities"),
+            *(
+                (
+                    f"`{name}`",
+                    text(f"pages.mechanic_{name}", "en"),
+                    ", ".join(f"`{id}`" for id in cards_of_mechanic(name)),
+                    sum(name in activity.mechanics for activity in catalogue().values()),
+                )
+                for name in mechanics()
+            ),
+        ),
+        "kinds": " ".join(
+            f"{text(f'pages.says_{kind}', 'en')} ({sum(a.kind == kind for a in catalogue().values())} of them.)"
+            for kind in KINDS
+        ),
+        "events": _table(("event", "then"), *((f"`{event}`", _STANDING[then]) for event, then in THEN.items())),
         "activities": _table(
             ("activity", "name", "family", "kind", "form", "grade"),
             *(
@@ -110,7 +144,7 @@ def refreshed(text):
     def fill(match):
         name = match[1]
         used.add(name)
-        gap = "" if name == "ages" else "\n"
+        gap = "" if name in ("ages", "kinds") else "\n"
         return f"<!-- generated: {name} -->{gap}{made[name]}{gap}<!-- end -->"
 
     text = re.sub(r"<!-- generated: (\w+) -->.*?<!-- end -->", fill, text, flags=re.DOTALL)
