@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from .activities.base import EVENTS, THEN, UNCHANGED
+from .activities.base import ASIDE, EVENTS
 from .measures import AREA_GROUPINGS, BENEFIT_GROUPS, COHORTS, GROUPINGS, MEASURES, VIEWS, Columns, grouped
 from .results import COLUMNS
 from .scenario import month_text
@@ -142,7 +142,7 @@ def participants(life: Life, replicates: range) -> pd.DataFrame:
         }
         how = np.zeros(len(model.population), dtype=np.uint8)
         for event, month, rows in course.events():
-            if THEN[event] == UNCHANGED:
+            if event in ASIDE:
                 continue
             at[event if event in at else "ended"][rows] = month
             how[rows] = EVENTS.index(event)

@@ -27,6 +27,10 @@ CLARIFIED: Final = {
 }
 """Events of clarification, and the state each leads to; the last one changes nothing."""
 
+ASIDE: Final = ("contacted", "covered")
+"""Events that are no step on the resident's own way through the activity: met by a participant, under a lever in force,
+helped through the partner."""
+
 THEN: Final = {
     "referred": UNCHANGED,
     "declined": DONE,
@@ -40,8 +44,7 @@ THEN: Final = {
     "closed": DONE,
     **dict.fromkeys(CLARIFIED, DONE),
     "took_opening": DONE,
-    "contacted": UNCHANGED,
-    "covered": UNCHANGED,
+    **dict.fromkeys(ASIDE, UNCHANGED),
 }
 """What can happen to a resident in a course, and where that leaves the resident with the activity."""
 EVENTS: Final = tuple(THEN)
