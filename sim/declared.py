@@ -1,7 +1,7 @@
 """Declared data: YAML files of the package, which are read once and kept as JSON in the user's cache folder.
 
-Reading the catalogue's YAML takes most of a second, its JSON some milliseconds. What is kept is named by a digest of the
-file, so a changed line is read anew.
+Reading the catalogue's YAML takes most of a second, its JSON some milliseconds. What is kept is named by a digest of
+the file, so a changed line is read anew.
 """
 
 from __future__ import annotations

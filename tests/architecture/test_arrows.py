@@ -140,7 +140,6 @@ ARROWS: dict[str, set[str]] = {
     },
     "model": {
         "activities.programme",
-        "shifting",
         "chain",
         "demography",
         "errors",
