@@ -25,6 +25,9 @@ CLARIFIED: Final = {
 }
 """Events of clarification, and the state each leads to; the last one changes nothing."""
 
+OUTCOMES: Final = ("clarified_to_flex_job", "clarified_to_pension", "clarified_closer")
+"""Numbers that hold the shares of the clarified with each outcome, in the order of ``CLARIFIED``; the rest: none."""
+
 THEN: Final = {
     "referred": NEW,
     "declined": DONE,

@@ -40,6 +40,7 @@ from .base import (
     EVENTS,
     HANDED,
     NEW,
+    OUTCOMES,
     THEN,
     TRAITS,
     UNCHANGED,
@@ -250,7 +251,7 @@ class Programme:
         self._staff, self._caseload, self._elasticity = of("staff"), of("caseload_per_staff"), of("caseload_elasticity")
         self._build, self._turnover = of("relation_months"), -np.expm1(-of("staff_turnover_per_month"))
         self._clarifies = -np.expm1(-of("clarification_per_month"))
-        outcomes = np.stack([of(id) for id in ("clarified_to_flex_job", "clarified_to_pension", "clarified_closer")])
+        outcomes = np.stack([of(id) for id in OUTCOMES])
         self._outcomes = np.cumsum(outcomes, axis=0)
         self._additional = self._places * of("additional_share") * quality
         self._contact = -np.expm1(-of("contacts_per_month"))
