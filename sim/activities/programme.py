@@ -597,7 +597,8 @@ class Programme:
         waiting = self._waiting
         taken = np.bincount(self._groups(*self._enrolled[:2]), minlength=self._n_groups)
         open = np.where(self._kind == "opening", self._openings(month), self._places_in(month))
-        open[(month < self._first) | (month > self._until) | (self._kind == "lever") | self._closed(month, "placement")] = 0
+        shut = (month < self._first) | (month > self._until) | (self._kind == "lever")
+        open[shut | self._closed(month, "placement")] = 0
         free = np.repeat(open, len(self._stream.replicates)) - taken
         placed = admitted(self._stream.engine, self._groups(*waiting[:2]), free)
         entered = _of(waiting, placed)

@@ -165,7 +165,8 @@ class Hearing:
             age = month - who.birth[rows].astype(np.int64)
             band = (age[:, None] >= self._reach.limit[of]).sum(axis=1)
             ratio = self._reach.ratio[of, np.minimum(band, self._reach.ratio.shape[1] - 1)]
-            now = self._rate[of, who.state[rows]] * self._factor[of, month]
+            # A model that is stepped beyond its horizon keeps what held in the last month.
+            now = self._rate[of, who.state[rows]] * self._factor[of, min(month, self._factor.shape[1] - 1)]
             chance = np.expm1(-ratio * now) / np.expm1(-ratio * self._reach.top[of])
             found[asked] = self._draw("channel", month, entries[:, asked]) < chance
         return found

@@ -125,7 +125,14 @@ DRIVERS, HINDRANCES = "missing_drivers: [bridging]", "hindrances: [ignored]"
         ('end: "2012-05"', "end: May", 24, f"{EVENT}.end", "month", "May"),
         ('end: "2012-05"', "end: 2012-02", 24, f"{EVENT}.end", "end_before_start", "2012-03 or later"),
         ('    end: "2012-05"\n', "", 21, f"{EVENT}.end", "missing_key", "Last month"),
-        ("activities: [placement]", "activities: [placemnt]", 25, f"{EVENT}.activities[#1]", "choice", "mean placement"),
+        (
+            "activities: [placement]",
+            "activities: [placemnt]",
+            25,
+            f"{EVENT}.activities[#1]",
+            "choice",
+            "mean placement",
+        ),
         ("activities: [placement]", "activities: [internship]", 25, f"{EVENT}.activities[#1]", "choice", "workshop"),
         ("activities: [placement]", "activities: [3]", 25, f"{EVENT}.activities[#1]", "choice", "placement, smiley"),
         ("activities: [placement]", "activities: placement", 25, f"{EVENT}.activities", "names_expected", "smiley"),
@@ -227,9 +234,7 @@ def test_all_problems_stand_in_one_message_in_the_order_of_the_file(tmp_path: Pa
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_a_command_says_it_all_and_ends_with_two(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], lang: str
-) -> None:
+def test_a_command_says_it_all_and_ends_with_two(tmp_path: Path, capsys: pytest.CaptureFixture[str], lang: str) -> None:
     text = GOOD
     for old, new in WRONG.items():
         text = text.replace(old, new)

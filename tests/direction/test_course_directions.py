@@ -143,9 +143,6 @@ def test_more_contacts_bring_never_fewer(live: Live, base: Scenario) -> None:
 
 
 def test_more_additional_openings_give_never_fewer_jobs(live: Live, base: Scenario) -> None:
-    changes = [{"places": 6, "additional_share": share} for share in (0.0, 0.3, 1.0)]
-    found = [
-        live(with_items(base, {"social_clauses": {**reach_of("social_clauses", reach=0.2), **change}}), replicate=REPLICATES)
-        for change in changes
-    ]
-    in_order(found, jobs)
+    known = reach_of("social_clauses", reach=0.2)
+    items = [{"places": 6, "additional_share": share, **known} for share in (0.0, 0.3, 1.0)]
+    in_order([live(with_items(base, {"social_clauses": item}), replicate=REPLICATES) for item in items], jobs)
