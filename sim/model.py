@@ -223,7 +223,9 @@ class AreaModel(mesa.Model):
         self._programme = Programme(
             plans, self.stream, self.start, len(self.population), scenario.closures, scenario.months
         )
-        self._own = OwnHazards(self._programme.moves, self.parameters, self.population)
+        self._tables = Tables.of(self.parameters, self.start // 12)
+        self._table_year = self.start // 12
+        self._own = OwnHazards(self._programme.moves, self.parameters, self.population, self._tables.hazard)
         self._by_courses: np.ndarray | None = None
         """Persons moved by courses this month, before the month's own moves: change by view, replicate and phase."""
         self.courses = self._programme.courses
@@ -232,8 +234,6 @@ class AreaModel(mesa.Model):
         self._resident = resident
         self._views: dict[int, Resident] = {}
         self._agents_seen: AgentSet | None = None
-        self._tables = Tables.of(self.parameters, self.start // 12)
-        self._table_year = self.start // 12
         self._leisure_job_hours = self.parameters.value("side_job_hours")
         self._small_job_hours = self.parameters.value("small_job_hours_at_start")
         value = self.parameters.value

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from .activities import catalogue
-from .activities.base import PRIORITIES
+from .activities.base import OUTCOMES, PRIORITIES
 from .errors import Problem, Words, nearest
 from .locale import messages
 from .parameters import UNITS, Unit
@@ -176,6 +176,9 @@ class _Check:
             self._unknown(loc)
         elif type_ == "model_type":
             self._put("map_expected", loc, allowed=", ".join(self._allowed(loc)))
+        elif name in _NAMES and len(loc) > 1:
+            kind = "names_expected" if type_ == "list_type" else "choice"
+            self._add(kind, loc, self._names_allowed(loc))
         elif type_ == "list_type":
             self._put("list_expected", loc)
         elif unit:
@@ -196,7 +199,7 @@ class _Check:
             self._put("month", loc)
         elif name == "id":
             self._put("slug", loc)
-        elif name in ("da", "en", "missing_drivers", "hindrances", "activities"):
+        elif name in ("da", "en"):
             self._put("text_expected", loc)
         else:
             self._put("value_wrong", loc)
@@ -270,6 +273,7 @@ class _Check:
             self._check_dates(("activities", at), item, first, last, dated)
             self._check_ages(at, item)
             self._check_points(at, item)
+            self._check_shares(at)
         seen: dict[str, str] = {}
         for at, item in enumerate(self.tree.map["events"].items):
             if self._right(("events", at, "id")) and item.id is not None:
@@ -277,24 +281,41 @@ class _Check:
                     self._put("id_twice", ("events", at, "id"), where=seen[item.id])
                 seen.setdefault(item.id, item.map["id"].place)
             self._check_dates(("events", at), item, first, last, dated)
-            self._check_names(("events", at, "activities"), tuple(places))
+            self._check_names(("events", at, "activities"))
 
     def _check_points(self, at: int, item: Node) -> None:
         """Check what an item says of its activity's drivers and hindrances, and that a lever has no places."""
         activity = _activity(item)
         if activity is None:
             return
-        type = catalogue()[activity]
-        self._check_names(("activities", at, "missing_drivers"), tuple(point.id for point in type.drivers))
-        self._check_names(("activities", at, "hindrances"), tuple(point.id for point in type.hindrances))
+        self._check_names(("activities", at, "missing_drivers"))
+        self._check_names(("activities", at, "hindrances"))
         places: Loc = ("activities", at, "places")
-        if type.kind == "lever" and self._right(places) and item.map["places"].value != 0:
+        if catalogue()[activity].kind == "lever" and self._right(places) and item.map["places"].value != 0:
             self._put("lever_places", places)
 
-    def _check_names(self, loc: Loc, allowed: Sequence[str]) -> None:
-        """Check that the list at ``loc`` holds names of ``allowed`` only, each once."""
+    def _check_shares(self, at: int) -> None:
+        """Check that the outcomes of an item's clarification are no more than all of it."""
+        shares: list[Loc] = [("activities", at, id) for id in OUTCOMES]
+        if all(self._right(loc) for loc in shares):
+            values = [float(str(self._find(loc)[0].value)) for loc in shares]
+            if sum(values) > 1 + 1e-9:
+                given = [loc for loc in shares if self._find(loc)[0].place != "card"]
+                self._put("shares_above_one", given[-1], keys=", ".join(OUTCOMES), sum=f"{sum(values):g}")
+
+    def _names_allowed(self, loc: Loc) -> tuple[str, ...]:
+        """Return what the list of names at ``loc``, or around it, may hold."""
+        if loc[0] == "events":
+            return tuple(item.id for item in self._items() if item.id is not None)
+        activity = _activity(self._items()[int(loc[1])])
+        points = getattr(catalogue()[activity], _NAMES[str(loc[2])]) if activity else ()
+        return tuple(point.id for point in points)
+
+    def _check_names(self, loc: Loc) -> None:
+        """Check that the list at ``loc`` holds allowed names only, each once."""
         if not self._right(loc):
             return
+        allowed = self._names_allowed(loc)
         names = [node.value for node in self._find(loc)[0].items]
         for at, name in enumerate(names):
             if not self._right((*loc, at)):
@@ -360,7 +381,7 @@ class _Check:
         """Add a problem whose value is none of the names ``allowed``."""
         value = self._find(loc)[0].value
         near = nearest(value, allowed) if isinstance(value, str) and len(value) <= 64 else None
-        self._put(kind, loc, near, allowed=", ".join(allowed))
+        self._put(kind, loc, near, allowed=", ".join(allowed) or "-")
 
     def _put(self, kind: str, loc: Loc, near: str | None = None, /, **values: object) -> None:
         node = self._find(loc)[0]
@@ -368,6 +389,8 @@ class _Check:
         self.problems.append(Problem(kind, node.place, self._key(loc), {**given, **values}, near))
 
 
+_NAMES = {"missing_drivers": "drivers", "hindrances": "hindrances", "activities": ""}
+"""Keys that hold a list of names, and which of an activity's points they name (none: items of the scenario)."""
 _UNIT_WORDS = re.compile(
     "days|weeks|months|years|hours|percent|pct|share|dage|uger|måneder|maaneder|år|aar|timer|procent"
 )

@@ -17,7 +17,7 @@ from .engine.streams import Stream, hazard_threshold, threshold
 from .parameters import ParameterSet
 from .population import Population
 from .states import BARRIERS, CODE, STATES
-from .transitions import ACTIVATED, PHASE_STATE, SMALL_JOB_STATES, SWITCHES, Tables, probabilities
+from .transitions import ACTIVATED, COUNTS_AS, PHASE_STATE, SMALL_JOB_STATES, SWITCHES, Tables, probabilities
 
 SLOWED_BY_BARRIERS: Final = {
     **dict.fromkeys(("job_ready", "activation", "self_supporting", "other_benefit"), ("employed", "in_education")),
@@ -38,12 +38,13 @@ def _destinations(states: Sequence[str]) -> np.ndarray:
 class OwnHazards:
     """What is added to the log hazards of residents, by the names of the programme's hazards.
 
-    ``names`` are those of ``Programme.moves``. Barriers act on all residents who have them, wherever they are; the mean
-    hazard of each state's residents at the start stays what the tables say, because the calibrated rates are means over
-    people with and without barriers.
+    ``names`` are those of ``Programme.moves``. Barriers act on all residents who have them and were of age at the
+    start, wherever they are; the mean hazard of each state's residents at the start, in activation those of each
+    readiness, stays what the tables say, because the calibrated rates are means over people with and without barriers.
     """
 
-    def __init__(self, names: Sequence[str], parameters: ParameterSet, people: Population) -> None:
+    def __init__(self, names: Sequence[str], parameters: ParameterSet, people: Population, hazard: np.ndarray) -> None:
+        """Read the effects of barriers; ``hazard`` holds the monthly hazards of the start, by table row and phase."""
         self._names = tuple(names)
         self._to = {
             name: (np.isin(np.arange(len(STATES)), [CODE[MOVES_OF[name][0]]]), _destinations(MOVES_OF[name][1:]))
@@ -59,23 +60,34 @@ class OwnHazards:
         self._slowed = np.zeros((len(STATES), len(PHASE_STATE)), dtype=bool)
         for state, to in SLOWED_BY_BARRIERS.items():
             self._slowed[CODE[state]] = _destinations(to)
-        self._level = self._mean_level(people) if self.barriers_act else np.zeros((1, len(STATES)))
+        if self.barriers_act:
+            self._level = self._mean_level(people, hazard)
 
-    def _mean_level(self, people: Population) -> np.ndarray:
-        """Return the log of the mean factor of barriers among each state's adults, by replicate and state code."""
-        stream = people.stream
-        shape = (len(stream.replicates), len(STATES))
-        factor = np.exp(_flags(people.barriers) @ self._barrier)
-        adult = people.birth <= -18 * 12
-        cell = (stream.block * len(STATES) + people.state)[adult]
-        count = np.bincount(cell, minlength=shape[0] * shape[1])
-        total = np.bincount(cell, weights=factor[adult], minlength=shape[0] * shape[1])
-        return np.asarray(np.log(np.where(count > 0, total / np.maximum(count, 1), 1.0))).reshape(shape)
+    def _mean_level(self, people: Population, hazard: np.ndarray) -> np.ndarray:
+        """Return the log of the mean factor of barriers on each hazard, shape (replicates, groups, phases).
+
+        Groups are those of :func:`_group`; whoever moves more often weighs more.
+        """
+        rows = self.slowed(people)
+        factor = np.exp(_flags(people.barriers[rows]) @ self._barrier)
+        shape = (len(people.stream.replicates), len(STATES) ** 2, len(PHASE_STATE))
+        cell = people.stream.block[rows] * shape[1] + _group(people.phase[rows])
+        found = np.zeros((shape[0] * shape[1], shape[2]))
+        for to in np.flatnonzero(self._slowed.any(axis=0)):
+            usual = hazard[people.row[rows], to]
+            before, after = (
+                np.bincount(cell, weights=weights, minlength=len(found)) for weights in (usual, usual * factor)
+            )
+            found[:, to] = np.log(np.divide(after, before, out=np.ones(len(found)), where=before > 0))
+        return found.reshape(shape)
 
     def slowed(self, people: Population) -> np.ndarray:
         """Return the rows, ascending, whose hazards barriers shift."""
-        slowed: np.ndarray = np.any(self._slowed, axis=1)
-        return np.flatnonzero(slowed[people.state] & (people.birth <= -18 * 12))
+        return np.flatnonzero(self._is_slowed(people, np.arange(len(people))))
+
+    def _is_slowed(self, people: Population, rows: np.ndarray) -> np.ndarray:
+        slowed: np.ndarray = np.any(self._slowed, axis=1)[people.state[rows]] & (people.birth[rows] <= -18 * 12)
+        return slowed
 
     def at_most(self, rows: np.ndarray, given: np.ndarray, people: Population) -> np.ndarray:
         """Return what is added at most to any log hazard of ``rows``; arguments as of :meth:`shifts`."""
@@ -102,13 +114,18 @@ class OwnHazards:
                 if f"eases_{barrier}" in self._names:
                     eased[:, at] = np.clip(given[self._names.index(f"eases_{barrier}")], 0.0, 1.0)
             own = (_flags(people.barriers[rows]) * (1 - eased)) @ self._barrier
-            own -= self._level[people.stream.block[rows], state]
-            found += own[:, None] * self._slowed[state]
+            level = self._level[people.stream.block[rows], _group(people.phase[rows])]
+            found += (own[:, None] - level) * (self._slowed[state] & self._is_slowed(people, rows)[:, None])
         return found
 
     def move_out(self, given: np.ndarray) -> np.ndarray | None:
         """Return what is added to the log hazard of moving out, one a row of ``given``; None if nothing ever is."""
         return given[self._names.index("move_out")] if "move_out" in self._names else None
+
+
+def _group(phase: np.ndarray) -> np.ndarray:
+    """Return a number for each state and the readiness it counts as."""
+    return PHASE_STATE[phase] * np.int64(len(STATES)) + COUNTS_AS[phase]
 
 
 def _flags(barriers: np.ndarray) -> np.ndarray:

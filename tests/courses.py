@@ -80,6 +80,11 @@ def plan(activity: str, id: str = "", sure: bool = True, **given: object) -> Act
     return ActivityPlan(id or activity, activity, values={**values, **given}, **{**usual, **own})
 
 
+def reach_of(activity: str, reach: float) -> dict[str, object]:
+    """Return the hazards of being reached by each channel of ``activity``, all ``reach``."""
+    return {id: reach for id in catalogue()[activity].parameters if id.startswith("reach_") and id != "reach_factor"}
+
+
 def programme(
     plans: Sequence[ActivityPlan], people: Folk, closures: Sequence[Closure] = (), seed: int = 1, replicates: int = 1
 ) -> Programme:

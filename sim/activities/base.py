@@ -31,6 +31,9 @@ ASIDE: Final = ("contacted", "covered")
 """Events that are no step on the resident's own way through the activity: met by a participant, under a lever in force,
 helped through the partner."""
 
+OUTCOMES: Final = ("clarified_to_flex_job", "clarified_to_pension", "clarified_closer")
+"""Numbers that hold the shares of the clarified with each outcome, in the order of ``CLARIFIED``; the rest: none."""
+
 THEN: Final = {
     "referred": UNCHANGED,
     "declined": DONE,

@@ -43,6 +43,7 @@ from .base import (
     FORMS,
     HANDED,
     NEW,
+    OUTCOMES,
     THEN,
     TRAITS,
     UNCHANGED,
@@ -259,7 +260,7 @@ class Programme:
         self._caseload, self._elasticity = of("caseload_per_staff"), of("caseload_elasticity")
         self._build, self._turnover = of("relation_months"), -np.expm1(-of("staff_turnover_per_month"))
         self._clarifies = -np.expm1(-of("clarification_per_month"))
-        outcomes = np.stack([of(id) for id in ("clarified_to_flex_job", "clarified_to_pension", "clarified_closer")])
+        outcomes = np.stack([of(id) for id in OUTCOMES])
         self._outcomes = np.cumsum(outcomes, axis=0)
         self._additional = self._places * of("additional_share") * quality
         self._contact = -np.expm1(-of("contacts_per_month"))
@@ -631,9 +632,8 @@ class Programme:
         waiting = self._waiting
         taken = np.bincount(self._groups(*self._enrolled[:2]), minlength=self._n_groups)
         open = np.where(self._kind == "opening", self._openings(month), self._places_in(month))
-        open[
-            (month < self._first) | (month > self._until) | (self._kind == "lever") | self._closed(month, "placement")
-        ] = 0
+        shut = (month < self._first) | (month > self._until) | (self._kind == "lever")
+        open[shut | self._closed(month, "placement")] = 0
         free = np.repeat(open, len(self._stream.replicates)) - taken
         placed = admitted(self._stream.engine, self._groups(*waiting[:2]), free)
         entered = _of(waiting, placed)

@@ -156,7 +156,9 @@ class Hearing:
         changes = self._factor.shape[1] > 0 and np.ptp(self._factor, axis=1).any()
         if changes or not self._chances.size:
             ratio = self._reach.ratio[:, None, :]
-            now = ratio * (self._rate * self._factor[:, month, None])[:, :, None]
+            # A model that is stepped beyond its horizon keeps what held in the last month.
+            factor = self._factor[:, min(month, self._factor.shape[1] - 1), None]
+            now = ratio * (self._rate * factor)[:, :, None]
             top = ratio * self._reach.top[:, None, None]
             never = np.ones(np.broadcast_shapes(now.shape, top.shape))
             chance = np.divide(np.expm1(-now), np.expm1(-top), out=never, where=top > 1e-200)

@@ -141,7 +141,8 @@ def test_good_file_is_good(tmp_path):
         ),
         ("residents: 500", "people: 5", 6, "population.people", "unknown_key", "recipe, residents"),
         ("parameters: default", "<<: {}", 10, "<<", "unknown_key", "population"),
-        ("parameters: default", "events: []", 10, "events", "unknown_key", "horizon"),
+        ("parameters: default", "event: []", 10, "event", "unknown_key", "mean events"),
+        ("parameters: default", "events: closure", 10, "events", "list_expected", "- id:"),
         (
             "activity: leisure_job",
             "activity: leisure_jobs",
