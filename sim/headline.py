@@ -52,11 +52,12 @@ def headline_measures(differences: pd.DataFrame, most: int = 4) -> list[str]:
     """Return the measures with the clearest difference at their last month, largest |estimate| / se first.
 
     Measures equal in all runs are left out, and so is ``never_served``, which tells of the queue and not of
-    lives; ``leisure_job_26h`` is kept among the first ``most`` whenever it is there.
+    lives; ``leisure_job_26h`` is kept among the first ``most`` whenever it differs, and stands alone when nothing does.
     """
     rows = differences[(differences["group_by"] == "all") & (differences["measure"] != "never_served")]
     rows = rows[rows["month"] == rows.groupby("measure")["month"].transform("max")]
-    rows = rows[(rows["estimate"] != 0) | (rows["measure"] == "leisure_job_26h")]
+    differs = rows["estimate"] != 0
+    rows = rows[differs if differs.any() else rows["measure"] == "leisure_job_26h"]
     size = rows["estimate"].abs()
     clear = pd.Series(np.divide(size, rows["se"], out=np.full(len(rows), np.inf), where=rows["se"] > 0), rows.index)
     best = clear.where(size > 0, 0.0).groupby(rows["measure"]).max().sort_values(ascending=False, kind="stable")
@@ -82,10 +83,10 @@ def told(mine: pd.DataFrame) -> tuple[list[str], list[str]]:
     """Return the headline measures of one scenario's differences: those told as shown, and those told as hidden.
 
     A difference is shown when its computing error leaves zero out. Of the others the leisure job is told always, the
-    rest only when nothing is shown.
+    rest only when nothing is shown. What is the same in every run is told as neither.
     """
     last = _last_rows(mine)
-    chosen = headline_measures(mine)
+    chosen = [measure for measure in headline_measures(mine) if last[measure]["estimate"] or last[measure]["se"]]
     error = {measure: computing_error(last[measure]["se"], last[measure]["replicates"]) for measure in chosen}
     shown = [measure for measure in chosen if abs(last[measure]["estimate"]) > error[measure]]
     return shown, [m for m in chosen if m not in shown and (m == "leisure_job_26h" or not shown)]
