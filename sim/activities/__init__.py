@@ -91,8 +91,8 @@ class ActivityType:
 
     @property
     def grade(self) -> str:
-        """The weakest grade among the activity's effects, D when it has none."""
-        return max((p.grade for id, p in self.parameters.items() if id.startswith("effect_")), default="D")
+        """The weakest grade among the effects that are not nil, D when nothing has been measured."""
+        return max((p.grade for id, p in self.parameters.items() if id.startswith("effect_") and p.value), default="D")
 
 
 @dataclass(frozen=True)
