@@ -96,12 +96,13 @@ Json = Annotated[bool, typer.Option("--json", help=_t("opt_json"))]
 @app.command("list", help=_t("list"))
 def list_(what: What, lang: Lang = None, as_json: Json = False) -> None:
     """Print one part of the catalogue."""
-    from sim.catalogue_rows import ROWS
+    from sim.catalogue_rows import ROWS, on_screen
 
     lang = _language(lang)
     if what not in ROWS:
         raise InputError([_wrong_choice("WHAT", what, list(ROWS))])
-    _print_rows(ROWS[what](lang), as_json)
+    rows = ROWS[what](lang)
+    _print_rows(rows if as_json else on_screen(what, rows), as_json)
 
 
 @app.command(help=_t("check"))
@@ -292,7 +293,9 @@ def validate_(
     as_json: Json = False,
 ) -> None:
     """Score what each structure says of published shares it was not fitted to."""
-    _one_thread()
+    from calibration.threads import one_thread
+
+    one_thread()
     from calibration import Targets, validate
     from calibration.holdouts import PARTS
 
@@ -328,11 +331,17 @@ def calibrate_(
     as_json: Json = False,
 ) -> None:
     """Make the posterior of one structure, or of all."""
-    _one_thread()
+    from calibration.threads import one_thread
+
+    one_thread()
     from calibration import calibration, export, figures, sheet
     from calibration.structures import STRUCTURES
     from calibration.targets import Targets
 
+    options = {"--targets": targets, "--workers": workers, "--seed": seed, "--lang": lang}
+    again = [f"--structure={name}" for name in structure or ()]
+    again += [f"{option}={value}" for option, value in options.items() if value is not None]
+    again += [option for option, chosen in (("--netcdf", netcdf), ("--json", as_json)) if chosen]
     lang = _language(lang)
     names = list(dict.fromkeys(structure or STRUCTURES))
     problems = [_wrong_choice("--structure", name, list(STRUCTURES)) for name in names if name not in STRUCTURES]
@@ -343,23 +352,31 @@ def calibrate_(
             export.installed()
     with _noting(problems):
         evidence = Targets.read(targets)
-        calibration.check([name for name in names if name in STRUCTURES], evidence)
+        calibration.check(evidence)
     if problems:
         raise InputError(problems)
     folder = _calibration_folder(out, calibration.settings_of(names, evidence, seed), force)
-    found = calibration.calibrate_into(
-        folder,
-        names,
-        targets=evidence,
-        seed=seed,
-        workers=workers or os.cpu_count() or 1,
-        bars=lambda name: [f"{name}: {text(f'calibration.block_{block}', lang)}" for block in calibration.BLOCKS],
-    )
-    for one in found:
+
+    def write(one: Calibration) -> None:
         sheet.write_sheet(one, folder, lang)
-        figures.write_figures(one, folder / "figures", lang)
+        figures.write_figures(one, folder / calibration.FIGURES, lang)
         if netcdf:
             export.write_netcdf(one, folder)
+
+    try:
+        found = calibration.calibrate_into(
+            folder,
+            names,
+            targets=evidence,
+            seed=seed,
+            workers=workers or os.cpu_count() or 1,
+            bars=lambda name: [f"{name}: {text(f'calibration.block_{block}', lang)}" for block in calibration.BLOCKS],
+            done=write,
+        )
+    except KeyboardInterrupt:
+        command = shlex.join([*_door(), "calibrate", *again, "--out", str(folder)])
+        print("\n" + Problem("interrupted", values={"command": command}).render(lang), file=sys.stderr)
+        raise typer.Exit(130) from None
     if as_json:
         _print_json({"folder": str(folder), "structures": [one.summary() for one in found]})
     else:
@@ -394,7 +411,8 @@ def _print_calibrations(found: Sequence[Calibration], folder: Path, lang: str) -
             row = {"structure": one.structure, "block": label}
             row |= {"chi_square": number(block["chi_square"], lang, 1)}
             row |= {"degrees": number(block["degrees"], lang, 1)}
-            row |= {"within_rounding": number(block["within_rounding"], lang, 1)}
+            alone = block["within_rounding"]
+            row |= {"within_rounding": "–" if alone is None else number(alone, lang, 1)}
             four = block.get("four_state")
             row |= {"four_state": "" if four is None else number(four, lang, 1)}
             row |= {"r_hat": number(block["r_hat"], lang, 3), "effective": number(block["effective"], lang)}
@@ -447,12 +465,6 @@ def _bar(words: str, unit: str) -> Iterator[Callable[[int, int], None]]:
             bars[0].update(done - bars[0].n)
 
         yield advance
-
-
-def _one_thread() -> None:
-    """Keep linear algebra to one thread: the products of a calibration are small, threads would only wait."""
-    for library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(library, "1")
 
 
 def _language(lang: str | None) -> str:
@@ -526,14 +538,18 @@ def _carry_out(
     _finish(job, folder, manifest, workers, lang, as_json)
 
 
+def _door() -> list[str]:
+    """Return the words the program was started with, for the command that goes on."""
+    return ["python", sys.argv[0]] if Path(sys.argv[0]).name == "run.py" else ["jobveje"]
+
+
 def _finish(job: Job, folder: Path, manifest: dict[str, Any], workers: int | None, lang: str, as_json: bool) -> None:
     from tqdm import tqdm
 
     from sim.ensemble import Unfinished, execute
     from sim.report import write_report
 
-    door = ["python", sys.argv[0]] if Path(sys.argv[0]).name == "run.py" else ["jobveje"]
-    again = shlex.join([*door, "resume", str(folder)])
+    again = shlex.join([*_door(), "resume", str(folder)])
     bar = tqdm(
         total=job.resident_months,
         desc=text("cli.progress", lang),

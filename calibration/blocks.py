@@ -7,7 +7,7 @@ differs in what is published: separate shares instead of a joint table, with a d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -22,7 +22,7 @@ from .priors import Prior, centres, spreads, values_of
 from .samplers.optimum import Optimum, covariance
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from .targets import Targets
 
 Shares = Callable[[np.ndarray], np.ndarray]
 """Values in natural units (draws, parameters) -> shares (draws, targets)."""
@@ -128,6 +128,19 @@ Book = Mapping[str, Mapping[str, str]]
 """Rows of ``evidence/targets.csv`` by id, those a user brings in place of the book's own."""
 
 
+def with_roles(everything: Sequence[BlockTarget], targets: Targets) -> list[BlockTarget]:
+    """Return a block's targets with the roles a user's rows give: to their own target, else to those they are part
+    of."""
+    roles = {id: row["role"] for id, row in targets.given.items() if row.get("role")}
+    own = {target.id for target in everything}
+
+    def role(target: BlockTarget) -> str:
+        given = [roles[id] for id in target.rows if id in roles and (id == target.id or id not in own)]
+        return given[-1] if given else target.role
+
+    return [replace(target, role=role(target)) for target in everything]
+
+
 def published(ids: Sequence[str], weights: Sequence[float], book: Book | None = None) -> tuple[float, float, float]:
     """Return the weighted sum of printed shares and the interval that their printing leaves open."""
     found = [(book or rows("targets"))[id] for id in ids]
@@ -205,6 +218,7 @@ class Block(Problem):
     those fitted.
     """
 
+    targets: tuple[BlockTarget, ...]
     everything: tuple[BlockTarget, ...] = ()
     read: Shares = lambda values: values
 
@@ -215,10 +229,14 @@ class Block(Problem):
         fitted = tuple(everything[at] for at in chosen)
         return cls(name, tuple(priors), _Fitted(read, chosen), fitted, 0.0, tuple(everything), read)
 
+    def with_roles(self, targets: Targets) -> Block:
+        """Return the block with the roles that a user's rows give; see :func:`with_roles`."""
+        return Block.of(self.name, self.priors, with_roles(self.everything, targets), self.read)
+
     @cached_property
     def likelihood(self) -> SharesLikelihood:
         """The likelihood of the fitted shares."""
-        return SharesLikelihood([t for t in self.everything if t.role == "fit"])
+        return SharesLikelihood(self.targets)
 
     def residuals(self, z: np.ndarray) -> np.ndarray:
         """Return independent standard residuals at points ``z``: of the shares, then of the priors.
@@ -254,46 +272,6 @@ class Block(Problem):
         ]
         z = min(found, key=lambda one: one.cost).x
         return Optimum(z, float(self.log_posterior(z[None])[0]), covariance(self.log_posterior, z))
-
-    def table(self, values: np.ndarray) -> pd.DataFrame:
-        """Return one row a target, fitted or not: how the posterior draws ``values`` (draws, parameters) stand to it.
-
-        ``fitted``, ``fitted_low`` and ``fitted_high`` are median and 95 % limits over the draws; ``residual_points`` is
-        published middle minus fitted in percentage points, ``standardised`` the same over sampling, rounding and
-        discrepancy; ``inside`` the rounding interval; ``within`` 2.5 points; the notes explain what is not.
-        """
-        import pandas as pd
-
-        likelihood = SharesLikelihood(self.everything)
-        low, fitted, high = np.quantile(self.read(values), [0.025, 0.5, 0.975], axis=0)
-        spread = np.sqrt(np.diag(likelihood._sampling) + likelihood.own_variance)
-        miss = likelihood.observed - fitted
-        book = self.everything
-        return pd.DataFrame(
-            {
-                "block": self.name,
-                "target": [t.id for t in book],
-                "role": [t.role for t in book],
-                "reading": [t.reading for t in book],
-                "group": [t.group for t in book],
-                "month": [t.month for t in book],
-                "measure": [t.measure for t in book],
-                "counting": [t.counting for t in book],
-                "n": [t.n for t in book],
-                "published": [t.published for t in book],
-                "low": likelihood.low,
-                "high": likelihood.high,
-                "fitted": fitted,
-                "fitted_low": low,
-                "fitted_high": high,
-                "residual_points": 100 * miss,
-                "standardised": miss / spread,
-                "inside": (fitted >= likelihood.low) & (fitted <= likelihood.high),
-                "within": np.abs(np.array([t.published for t in book]) - fitted) <= WITHIN,
-                "note_da": [t.note_da for t in book],
-                "note_en": [t.note_en for t in book],
-            }
-        )
 
 
 def laplace(block: Block, optimum: Optimum, generator: np.random.Generator, draws: int) -> np.ndarray:

@@ -8,36 +8,40 @@ those named, and prints how long each took.
 
 from __future__ import annotations
 
+from .threads import one_thread
+
+if __name__ == "__main__":
+    one_thread()  # before numpy loads
+
 import datetime
 import hashlib
 import json
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from sim.draws import Draws, Origin, write_draws
-from sim.errors import EvidenceError, ParameterError, nearest
+from sim.draws import Draws, Origin, own_version, write_draws
+from sim.errors import EvidenceError, InputError, ParameterError, nearest
 from sim.errors import Problem as Fault
 from sim.locale import LANGUAGES
 from sim.parameters import ParameterSet
+from sim.results import write_json
 from sim.sources import COHORT_SIZES, PARAMETER_SETS, Target, rows
 
 from . import effect_draws
-from .blocks import WITHIN, Block, BlockTarget, SharesLikelihood
+from .blocks import COUNTING, Block, BlockTarget, SharesLikelihood, with_roles
 from .effects import EFFECTS
 from .flows import flows_problem
 from .four_state import problem as four_state_problem
 from .likelihood import Likelihood, Problem
-from .posterior import DRAWS, NOTES, Posterior, TotalFit, best_chi_square, find_optima, fit_posterior
+from .posterior import DRAWS, NOTES, Posterior, TotalFit, best_chi_square, find_optima, fit_posterior, fit_rows
 from .priors import PRIORS, read_priors, values_of
-from .samplers.ensemble import Rules
+from .samplers.ensemble import Rules, forget, remove_if_empty
 from .samplers.seeds import generators
 from .structures import STRUCTURES
 from .surrogate import fit_with_surrogate
@@ -64,6 +68,8 @@ DIGITS: Final = 6
 MANIFEST: Final = "calibration.json"
 CHECKPOINTS: Final = "checkpoints"
 FIGURES: Final = "figures"
+PICTURES: Final = ("fit", "prior", "pairs", "profiles", "checks")
+"""What the pictures of a structure end in; :mod:`calibration.figures` draws them."""
 OWN_KINDS: Final = ("draws.parquet", "fit.csv", "parameters.csv", "sheet.da.md", "sheet.en.md", "nc")
 """Ends of the files a calibration writes for each structure."""
 _STARTS: Final = 4
@@ -74,7 +80,8 @@ class Calibration:
     """What :func:`calibrate` found for one structure.
 
     ``posteriors`` by block; ``effects`` are the draws of :mod:`calibration.effect_draws`; ``targets`` hold the flows
-    with their roles and the rows a user brought; ``base`` is the digest of the parameter set the draws belong to.
+    with their roles and the rows a user brought; ``base`` is the digest of the parameter set the draws belong to;
+    ``rules`` say when the samplers stopped.
     """
 
     structure: str
@@ -84,6 +91,7 @@ class Calibration:
     targets: Targets
     seed: int
     date: str
+    rules: Rules
 
     @property
     def converged(self) -> bool:
@@ -223,7 +231,8 @@ class Calibration:
     @cached_property
     def four_state(self) -> float:
         """The least chi-square of the structure on the small problem of the notes, with the same targets."""
-        return max(0.0, -best_chi_square(four_state_problem(self.structure, self.targets), starts=_STARTS).log_density)
+        small = four_state_problem(self.structure, self.targets)
+        return max(0.0, -best_chi_square(small, self.seed, _STARTS).log_density)
 
     def save(self, folder: Path) -> list[Path]:
         """Write draws, fit and parameters into ``folder`` and return the files; the same calibration, the same
@@ -257,12 +266,15 @@ def calibrate(
     same bytes. ``progress`` names the bars of the blocks on stderr. ``date`` (today's without) is written down with
     the draws.
 
-    Raises ``ParameterError`` for an unknown structure, ``EvidenceError`` for evidence that cannot be fitted, and
-    ``ResultError`` when the folder belongs to another computation.
+    Raises ``ParameterError`` for an unknown structure, ``InputError`` for ``draws`` that the ensembles cannot share
+    evenly, ``EvidenceError`` for evidence that cannot be fitted, and ``ResultError`` when the folder belongs to another
+    computation.
     """
     if structure not in STRUCTURES:
         values = {"value": structure, "allowed": ", ".join(STRUCTURES)}
         raise ParameterError([Fault("choice", key="structure", values=values, nearest=nearest(structure, STRUCTURES))])
+    if draws < ENSEMBLES or draws % ENSEMBLES:
+        raise InputError([Fault("multiple_of", key="draws", values={"value": draws, "of": ENSEMBLES})])
     targets = targets or Targets.read()
     parameters = ParameterSet.read(structure)
     problems = problems_of(structure, targets, priors)
@@ -283,54 +295,67 @@ def calibrate(
         )
         found[name] = fit_with_surrogate(problem, optima, seed, folder=here, progress=bar, **options)
     effects = effect_draws.draw(effect_draws.read_surface(), CORRELATION, draws, seed)
-    return Calibration(structure, parameters.digest, found, effects, targets, seed, date or today())
+    return Calibration(structure, parameters.digest, found, effects, targets, seed, date or today(), rules or Rules())
 
 
 def problems_of(structure: str, targets: Targets, priors: Path = PRIORS) -> dict[str, Problem]:
     """Return the problem of every block, the user's rows and roles in the evidence's place; see :func:`check`."""
-    check([structure], targets)
+    check(targets)
     parameters, book = ParameterSet.read(structure), targets.book
     problems: dict[str, Problem] = {FLOWS: flows_problem(structure, targets)}
     for make in (youth_block, leisure_block, employment_block):
-        block = make(parameters, book)
-        problems[block.name] = Block.of(block.name, block.priors, _with_roles(block.everything, targets), block.read)
+        block = make(parameters, book).with_roles(targets)
+        problems[block.name] = block
     return {name: replace(one, priors=read_priors(one.ids, priors)) for name, one in problems.items()}
 
 
-def check(structures: Sequence[str], targets: Targets) -> None:
+def check(targets: Targets) -> None:
     """Refuse evidence that cannot be fitted; nothing is computed.
 
     Raises ``EvidenceError`` naming every row that no block uses, every block without a fitted share, and flows that say
     the same thing twice.
     """
-    book = targets.book
-    blocks = {"youths": youth_targets(book), "leisure_jobs": leisure_targets(book)}
-    blocks |= {"employment": employment_targets(book)}
+    problems = unused(targets)
+    left = {FLOWS: len(targets.fit)}
+    for name, everything in _block_targets(targets).items():
+        left[name] = sum(target.role == "fit" for target in with_roles(everything, targets))
+    problems += [Fault("evidence_nothing_left", key=name) for name, number in left.items() if not number]
+    if problems:
+        raise EvidenceError(problems)
+    Likelihood(targets.fit)
+
+
+def unused(targets: Targets) -> list[Fault]:
+    """Return what is wrong with rows a user brought that change nothing: no block uses them."""
     used = {target.id for role in ROLES for target in getattr(targets, role)} | _USED
-    used |= {id for everything in blocks.values() for target in everything for id in target.rows}
-    problems = [
+    used |= {id for everything in _block_targets(targets).values() for target in everything for id in target.rows}
+    return [
         Fault("evidence_unused", row["place"], id, nearest=nearest(id, used))
         for id, row in _changed(targets).items()
         if id not in used
     ]
-    left = {FLOWS: len(targets.fit)}
-    for name, everything in blocks.items():
-        left[name] = sum(target.role == "fit" for target in _with_roles(everything, targets))
-    problems += [Fault("evidence_nothing_left", key=name) for name, number in left.items() if not number]
-    if problems:
-        raise EvidenceError(problems)
-    for structure in structures:
-        Likelihood(flows_problem(structure, targets).targets)
+
+
+def _block_targets(targets: Targets) -> dict[str, tuple[BlockTarget, ...]]:
+    """Return the targets of each block beside the flows, with the user's rows and the book's roles."""
+    book = targets.book
+    return {
+        "youths": youth_targets(book),
+        "leisure_jobs": leisure_targets(book),
+        "employment": employment_targets(book),
+    }
 
 
 def _changed(targets: Targets) -> dict[str, Mapping[str, str]]:
     """Return the user's rows that say something else than the book's, or give a role."""
-    book, said = rows("targets"), ("value", "n", "precision")
-    return {
-        id: row
-        for id, row in targets.given.items()
-        if row.get("role") or any(row[column] != book[id][column] for column in said)
-    }
+    book = rows("targets")
+    return {id: row for id, row in targets.given.items() if row.get("role") or _said(row) != _said(book[id])}
+
+
+def _said(row: Mapping[str, str]) -> tuple[float | None, float | None, str]:
+    """Return what a row says as numbers, so that .30 is .3; a blank cell says nothing."""
+    value, n = (float(row[column]) if row[column] else None for column in ("value", "n"))
+    return value, n, row["precision"]
 
 
 _USED: Final = frozenset(
@@ -339,22 +364,12 @@ _USED: Final = frozenset(
         "annex7_1_age_in_2010_control_matched",
         "fig4_4_n_all_danish_supported_areas",
         "fig4_4_n_all_non_western_supported_areas",
+        "fig4_7_men_16_rest_group",
+        "fig4_8_women_16_rest_group",
     }
 )
-"""Rows that are no targets and enter the fits: numbers of persons, and how old the controls are."""
-
-
-def _with_roles(everything: Sequence[BlockTarget], targets: Targets) -> list[BlockTarget]:
-    """Return a block's targets with the roles a user's rows give: to their own target, else to those they are part
-    of."""
-    roles = {id: row["role"] for id, row in targets.given.items() if row.get("role")}
-    own = {target.id for target in everything}
-
-    def role(target: BlockTarget) -> str:
-        given = [roles[id] for id in target.rows if id in roles and (id == target.id or id not in own)]
-        return given[-1] if given else target.role
-
-    return [replace(target, role=role(target)) for target in everything]
+"""Rows that are no targets and enter the fits: numbers of persons, how old the controls are, and who was in the rest
+group at 16, where the cohort of Figures 4.7 and 4.8 begins."""
 
 
 def _shuffled(z: np.ndarray, seed: int) -> np.ndarray:
@@ -393,6 +408,14 @@ def _block_against(posterior: Posterior, name: str, seed: int) -> pd.DataFrame:
     return _rows(name, roles, SharesLikelihood(block.everything), block.read(posterior.values), notes, luck)
 
 
+_COLUMNS: Final = (
+    *("block", "target", "role", "reading", "group", "month", "measure", "counting", "n"),
+    *("published", "low", "high", "fitted", "fitted_low", "fitted_high", "predicted_low", "predicted_high"),
+    *("p", "residual_points", "standardised", "inside", "within", "note_da", "note_en"),
+)
+"""Of the fit table, in order."""
+
+
 def _rows(
     name: str,
     roles: Sequence[str],
@@ -402,44 +425,27 @@ def _rows(
     luck: np.random.Generator,
 ) -> pd.DataFrame:
     """Return one row a target of ``likelihood``, held against the joint tables of the draws."""
-    import pandas as pd
-
     targets, shares = likelihood.targets, likelihood.shares(joint)
     # Target by target: what repeats another one could not be drawn with it.
     spread = np.sqrt(np.diagonal(likelihood.covariance(joint), axis1=1, axis2=2))
     predicted = shares + spread * luck.standard_normal(shares.shape)
     fitted_low, fitted, fitted_high = np.quantile(shares, [0.025, 0.5, 0.975], axis=0)
     low, high = np.quantile(predicted, [0.025, 0.975], axis=0)
-    miss = likelihood.observed - fitted
     above = (predicted >= likelihood.observed).mean(axis=0)
-    return pd.DataFrame(
-        {
-            "block": name,
-            "target": [t.id for t in targets],
-            "role": roles,
-            "reading": [t.reading for t in targets],
-            "group": [t.group for t in targets],
-            "month": [t.month for t in targets],
-            "measure": [t.measure for t in targets],
-            "counting": [getattr(t, "counting", "") for t in targets],
-            "n": [t.n for t in targets],
-            "published": [t.published for t in targets],
-            "low": likelihood.low,
-            "high": likelihood.high,
-            "fitted": fitted,
-            "fitted_low": fitted_low,
-            "fitted_high": fitted_high,
-            "predicted_low": low,
-            "predicted_high": high,
-            "p": 2 * np.minimum(above, 1 - above),
-            "residual_points": 100 * miss,
-            "standardised": miss / predicted.std(axis=0, ddof=1),
-            "inside": (fitted >= likelihood.low) & (fitted <= likelihood.high),
-            "within": np.abs([t.published for t in targets] - fitted) <= WITHIN,
-            "note_da": [note["da"] for note in notes],
-            "note_en": [note["en"] for note in notes],
-        }
+    rows = fit_rows(likelihood, fitted).assign(
+        block=name,
+        role=roles,
+        counting=[getattr(t, "counting", "") for t in targets],
+        fitted_low=fitted_low,
+        fitted_high=fitted_high,
+        predicted_low=low,
+        predicted_high=high,
+        p=2 * np.minimum(above, 1 - above),
+        standardised=(likelihood.observed - fitted) / predicted.std(axis=0, ddof=1),
+        note_da=[note["da"] for note in notes],
+        note_en=[note["en"] for note in notes],
     )
+    return rows[list(_COLUMNS)]
 
 
 def _placed(parameters: ParameterSet) -> pd.DataFrame:
@@ -487,24 +493,23 @@ def replace_notes(target: Target) -> Target:
 
 
 def priors_digest(problems: Sequence[Problem]) -> str:
-    """Return the fingerprint of the priors of ``problems``, and of the discrepancy fixed beforehand."""
+    """Return the fingerprint of the priors of ``problems``, and of the discrepancies fixed beforehand."""
     of_blocks = [
-        [problem.discrepancy, [[p.id, p.kind, repr(p.median), repr(p.sd)] for p in problem.priors]]
+        [_discrepancies(problem), [[p.id, p.kind, repr(p.median), repr(p.sd)] for p in problem.priors]]
         for problem in problems
     ]
     return _digest(of_blocks)
 
 
+def _discrepancies(problem: Problem) -> list[float]:
+    """Return the discrepancy of each fitted share."""
+    if isinstance(problem, Block):
+        return [COUNTING[target.counting].discrepancy for target in problem.targets]
+    return [problem.discrepancy] * len(problem.targets)
+
+
 def _digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
-
-
-def own_version() -> str:
-    """Return the installed version of Jobveje, or ``source`` when it runs uninstalled."""
-    try:
-        return version("jobveje")
-    except PackageNotFoundError:
-        return "source"
 
 
 # --- the command's work, and the maintainer's
@@ -522,17 +527,18 @@ def calibrate_into(
 ) -> list[Calibration]:
     """Calibrate ``structures`` one after the other and save each in ``folder``; killed, it continues there.
 
-    ``bars`` names the progress bars of a structure, ``done`` is called after each. What is needed to continue lies in
-    ``checkpoints`` until all are finished. Raises as :func:`calibrate` does, before anything is written.
+    ``bars`` names the progress bars of a structure; ``done`` is called with each, and again when a killed calibration
+    continues, so what it writes is there once the folder is finished. What is needed to continue lies in
+    ``checkpoints`` until then. Raises as :func:`calibrate` does, before anything is written.
     """
     targets = targets or Targets.read()
-    check(structures, targets)
+    check(targets)
     settings = settings_of(structures, targets, seed)
     if unfinished(folder, settings):
         settings["date"] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["date"]
     checkpoints = folder / CHECKPOINTS
     checkpoints.mkdir(parents=True, exist_ok=True)
-    (folder / MANIFEST).write_text(json.dumps(settings | {"finished": False}, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / MANIFEST, settings | {"finished": False})
     found = []
     for structure in structures:
         one = calibrate(
@@ -548,8 +554,8 @@ def calibrate_into(
         found.append(one)
         if done is not None:
             done(one)
-    shutil.rmtree(checkpoints)
-    (folder / MANIFEST).write_text(json.dumps(settings | {"finished": True}, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / MANIFEST, settings | {"finished": True})
+    _clear_checkpoints(folder)
     return found
 
 
@@ -586,11 +592,20 @@ def is_calibration(folder: Path) -> bool:
 
 def clear(folder: Path) -> None:
     """Remove what a calibration wrote into ``folder``, and nothing else."""
-    own = [MANIFEST, *(f"{name}.{kind}" for name in STRUCTURES for kind in OWN_KINDS)]
-    for name in own:
-        (folder / name).unlink(missing_ok=True)
-    for name in (CHECKPOINTS, FIGURES):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    own = [folder / MANIFEST, *(folder / f"{name}.{kind}" for name in STRUCTURES for kind in OWN_KINDS)]
+    own += [folder / FIGURES / f"{name}-{picture}.png" for name in STRUCTURES for picture in PICTURES]
+    for path in own:
+        path.unlink(missing_ok=True)
+    remove_if_empty(folder / FIGURES)
+    _clear_checkpoints(folder)
+
+
+def _clear_checkpoints(folder: Path) -> None:
+    for name in STRUCTURES:
+        for block in BLOCKS:
+            forget(folder / CHECKPOINTS / name / block)
+        remove_if_empty(folder / CHECKPOINTS / name)
+    remove_if_empty(folder / CHECKPOINTS)
 
 
 def today() -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,18 +40,24 @@ _MET = 1e-6
 
 @dataclass(frozen=True)
 class Published:
-    """The two published log odds ratios: means and standard errors, shape (2,)."""
+    """Two published log odds ratios, of the start year and the year after: means and standard errors, shape (2,)."""
 
     mean: np.ndarray
     error: np.ndarray
 
     @classmethod
-    def read(cls) -> Published:
-        """Read them; the printed standard errors are those of the odds ratios, so they are divided by these."""
-        found = [evidence(id) for id in PUBLISHED]
+    def read(cls, ids: Sequence[str] = PUBLISHED) -> Published:
+        """Read evidence rows; their printed standard errors are those of the odds ratios, so divided by these."""
+        found = [evidence(id) for id in ids]
         ratio = np.array([float(row["odds_ratio"]) for row in found])
         error = np.array([float(row["standard_error_of_or"]) for row in found])
         return cls(np.log(ratio), error / ratio)
+
+
+def log_odds_ratios(published: Published, correlation: float, normal: np.ndarray) -> np.ndarray:
+    """Return draws of both log odds ratios with ``correlation``, from independent standard ``normal`` (draws, 2)."""
+    second = correlation * normal[:, 0] + np.sqrt(1 - correlation**2) * normal[:, 1]
+    return published.mean + published.error * np.stack([normal[:, 0], second], axis=1)
 
 
 def grid(participants: int = PARTICIPANTS, replicates: int = REPLICATES, seed: int = 1) -> pd.DataFrame:
@@ -119,10 +126,8 @@ def draw(surface: Surface, correlation: float, number: int = DRAWN, seed: int = 
 
     Columns: draw, odds ratios by year, effects (log hazard ratios), and ``met``: whether the effects give both.
     """
-    published = Published.read()
     normal = generator(seed, "effects").standard_normal((number, 2))
-    normal[:, 1] = correlation * normal[:, 0] + np.sqrt(1 - correlation**2) * normal[:, 1]
-    wanted = published.mean + published.error * normal
+    wanted = log_odds_ratios(Published.read(), correlation, normal)
     effects, met = surface.solve(wanted)
     return pd.DataFrame(
         {

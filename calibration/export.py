@@ -9,7 +9,6 @@ import numpy as np
 
 from sim.errors import InputError, Problem
 
-from .blocks import Block
 from .calibration import ENSEMBLES, Calibration
 from .priors import draw, values_of
 from .samplers.seeds import generators
@@ -57,8 +56,7 @@ def to_inference_data(found: Calibration) -> arviz.InferenceData:
         groups["prior"][name] = _chains(values_of(problem.priors, draw(problem.priors, own, number)))
         observed[f"{name}_shares"] = problem.likelihood.observed
         coords[f"{name}_parameter"] = list(problem.ids)
-        fitted = [t for t in problem.everything if t.role == "fit"] if isinstance(problem, Block) else problem.targets
-        coords[f"{name}_target"] = [target.id for target in fitted]
+        coords[f"{name}_target"] = [target.id for target in problem.targets]
         dims[name], dims[f"{name}_shares"] = [f"{name}_parameter"], [f"{name}_target"]
     return arviz.from_dict(
         posterior=groups["posterior"],

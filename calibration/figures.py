@@ -33,6 +33,7 @@ from sim.plots.style import (
 )
 
 from .calibration import FLOWS, PLACED, Calibration
+from .posterior import PRIOR_DOMINATED
 from .priors import centres, spreads
 from .structures import STRUCTURES
 
@@ -135,7 +136,7 @@ def prior_figure(found: Calibration, lang: str) -> Figure:
         z = posterior.z - centres(priors)
         for prior, column, sd, contraction in zip(priors, z.T, spreads(priors), posterior.contraction, strict=True):
             at += 1
-            mark = " " + text("calibration.prior_dominated", lang) if contraction < 0.5 else ""
+            mark = " " + text("calibration.prior_dominated", lang) if contraction < PRIOR_DOMINATED else ""
             labels.append(_short(prior.label(lang)) + mark)
             before.append(np.array([-1.96, -0.674, 0, 0.674, 1.96]) * sd)
             after.append(np.quantile(column, [0.025, 0.25, 0.5, 0.75, 0.975]))

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -37,10 +38,11 @@ from sim.parameters import ParameterSet
 from sim.sources import Target
 
 from . import twin
-from .blocks import Block, BlockTarget, Book, Shares, SharesLikelihood, laplace, published
+from .blocks import Block, BlockTarget, Book, Shares, SharesLikelihood, laplace, published, with_roles
+from .calibration import unused
 from .flows import DISCREPANCY
 from .likelihood import MONTHS, Likelihood, Problem
-from .posterior import PRIOR_DOMINATED, find_optima
+from .posterior import PRIOR_DOMINATED, find_optima, spread_evenly
 from .priors import centres, draw, read_priors, spreads, unconstrained, values_of
 from .samplers.ensemble import Rules, dispersed, sample
 from .samplers.optimum import Optimum
@@ -48,7 +50,7 @@ from .samplers.seeds import generators
 from .scores import LEVELS, Forecast, energy_score
 from .structures import STRUCTURES
 from .targets import Targets
-from .work import employment_block, employment_targets, job_loss_factors
+from .work import employment_block, employment_targets, job_loss_factors, leisure_block
 from .youths import youth_block, youth_block_without
 
 if TYPE_CHECKING:
@@ -83,6 +85,9 @@ EARLIER: Final[Mapping[str, tuple[str, ...]]] = {
     "fig4_7_men_24_upper_secondary_done_or_ongoing": ("fig4_7_men_16_upper_secondary_done_or_ongoing",),
 }
 """Evidence rows that hold the last earlier value of a share that is never fitted (several: weighed by persons)."""
+FIGURES: Final = ("holdouts", "scores")
+KINDS: Final = ("svg", "png")
+"""Of picture files."""
 _INDEPENDENT: Final = ("education_first", "level")
 """Ways of counting whose shown targets are measurements of their own; what else is shown repeats what is fitted."""
 
@@ -193,13 +198,18 @@ class Validation:
         return figures[name](of_part["cells" if name == "holdouts" else "scores"], lang)
 
     def save(self, folder: Path, lang: str = "da") -> None:
-        """Write every table as CSV and every figure as SVG and PNG into ``folder``, which is made."""
+        """Write every table as CSV and every figure as SVG and PNG into ``folder``, which is made.
+
+        Figures that an earlier validation left there and this one does not make are removed.
+        """
         folder.mkdir(parents=True, exist_ok=True)
+        for name, kind in product(FIGURES, KINDS):
+            (folder / f"{name}.{kind}").unlink(missing_ok=True)
         for name, table in self.tables.items():
             table.to_csv(folder / f"{name}.csv", index=False, float_format="%.10g", lineterminator="\n")
-        for name in ("holdouts", "scores") if "temporal" in self.parts else ():
+        for name in FIGURES if "temporal" in self.parts else ():
             figure = self.plot(name, lang)
-            for kind in ("svg", "png"):
+            for kind in KINDS:
                 figure.savefig(folder / f"{name}.{kind}", metadata={"Date": None} if kind == "svg" else None)
 
 
@@ -216,10 +226,10 @@ def validate(
     """Fit without some of the published shares, predict those, and score the predictions.
 
     ``structures``: all without it; *homogeneous* and *no change* are always beside them as baselines. ``targets``:
-    other shares of Figure 4.13 than the evidence book's. ``workers`` processes change no byte. ``rules`` of the
-    samplers; ``progress`` is called with the number of fits done and of all.
+    other rows or roles than the evidence book's; what they hold out is scored, too. ``workers`` processes change no
+    byte. ``rules`` of the samplers; ``progress`` is called with the number of fits done and of all.
 
-    Raises ``InputError`` naming every unknown structure and part, and every number that cannot be used.
+    Raises ``InputError`` naming every unknown structure and part, and every number and row that cannot be used.
     """
     asked = list(STRUCTURES) if structures is None else list(dict.fromkeys(structures))
     problems = [_choice("SET", name, list(STRUCTURES)) for name in asked if name not in STRUCTURES]
@@ -230,6 +240,7 @@ def validate(
         if value < low
     ]
     found = targets or Targets.read()
+    problems += unused(found)
     problems += _unanswerable(found) if "temporal" in parts else []
     if problems:
         raise InputError(problems)
@@ -315,7 +326,6 @@ def early_problem(structure: str, targets: Targets) -> Problem:
 class Early(NamedTuple):
     """A posterior of the 2013 shares: draws of everything free (draws, parameters), and how it was found."""
 
-    z: np.ndarray
     values: np.ndarray
     fit: Mapping[str, Any]
 
@@ -338,7 +348,7 @@ def fit_early(structure: str, targets: Targets, seed: int, rules: Rules | None =
         bell = Optimum(flat.mean(axis=0), np.nan, np.cov(flat, rowvar=False))
         made = sample(problem.log_posterior, places, seed, rules=usual, near=bell)
     kept = min(draws, len(made.flat))
-    fitted = made.flat[(np.arange(kept) * len(made.flat)) // kept]
+    fitted = made.flat[spread_evenly(kept, len(made.flat))]
     free = STRUCTURES[structure].free
     priors = read_priors(free)
     z = draw(priors, beyond, kept)
@@ -357,7 +367,7 @@ def fit_early(structure: str, targets: Targets, seed: int, rules: Rules | None =
         "kept_steps": d.kept,
         "acceptance": d.acceptance,
     }
-    return Early(z, values_of(priors, z), fit)
+    return Early(values_of(priors, z), fit)
 
 
 def _chance(seed: int, part: str, name: str) -> list[np.random.Generator]:
@@ -370,7 +380,7 @@ def _chance(seed: int, part: str, name: str) -> list[np.random.Generator]:
 _FITS: Final = {
     "temporal": (*STRUCTURES, NO_CHANGE),
     "by_origin": ORIGINS_LEFT_OUT,
-    "others": (MODEL,),
+    "others": (MODEL, "leisure_jobs"),
 }
 """Everything that needs chance of its own; append only, the position is part of the seed."""
 
@@ -427,13 +437,14 @@ def _flow_forecast(
     fit: Mapping[str, Any],
 ) -> Scored:
     observed = np.array([t.centre for t in unknown])
-    rests = tuple(
-        (Cell.of(t), tuple(i for i, other in enumerate(unknown) if other.group == t.group))
-        for t in targets.shown
-        if t.remainder and t.month == MONTHS[1]
-    )
+    rests = []
+    for t in (t for t in targets.shown if t.remainder and t.month == MONTHS[1]):
+        others = tuple(i for i, other in enumerate(unknown) if other.group == t.group)
+        # 1 minus some of the others would be more than the remainder.
+        if {unknown[i].measure for i in others} == set(BENEFIT_GROUPS) - {t.measure}:
+            rests.append((Cell.of(t), others))
     forecast = Forecast(observed, means, covariances, noise)
-    return Scored("temporal", "", name, tuple(map(Cell.of, unknown)), forecast, rests, fit)
+    return Scored("temporal", "", name, tuple(map(Cell.of, unknown)), forecast, tuple(rests), fit)
 
 
 # --- by origin, and what is never fitted
@@ -444,9 +455,10 @@ def _employment_shares() -> Shares:
     return employment_block(ParameterSet.read(_YOUNG_OF)).read
 
 
-def _employment(book: Book) -> Block:
+def _employment(targets: Targets) -> Block:
     """Return the block of employment; what it costs is made once."""
-    return Block.of("employment", read_priors(job_loss_factors()), employment_targets(book), _employment_shares())
+    everything = with_roles(employment_targets(targets.book), targets)
+    return Block.of("employment", read_priors(job_loss_factors()), everything, _employment_shares())
 
 
 def _approximated(
@@ -478,26 +490,29 @@ def by_origin(origin: str, targets: Targets, seed: int) -> list[Scored]:
     """Return what is said of ``origin`` by a fit without its shares, and by the shares of the other origin."""
     [other] = [o for o in ORIGINS_LEFT_OUT if o != origin]
     chance, more, noise = _chance(seed, "by_origin", origin)
-    young = youth_block_without(ParameterSet.read(_YOUNG_OF), origin, targets.book)
+    young = youth_block_without(ParameterSet.read(_YOUNG_OF), origin, targets)
     held = [i for i, t in enumerate(young.everything) if t.role == "hold_out"]
     values, fit = _approximated(young, chance)
     parts = [([young.everything[i] for i in held], young.read(values)[:, held])]
-    work = _employment(targets.book)
+    work = _employment(targets)
     changes = [i for i, t in enumerate(work.everything) if t.counting == "change"]
     mine, theirs = ([i for i in changes if work.everything[i].group.endswith(f"_{o}")] for o in (origin, other))
     kept = Block.of(
         work.name,
         work.priors,
-        [t if i in theirs else BlockTarget(**{**vars(t), "role": "shown"}) for i, t in enumerate(work.everything)],
+        [t if i in theirs else replace(t, role="shown") for i, t in enumerate(work.everything)],
         work.read,
     )
     factors, _ = _approximated(kept, more)
     # The factors of the origin left out are the other's, of the same sex.
     for a, b in zip(mine, theirs, strict=True):
         factors[:, changes.index(a)] = factors[:, changes.index(b)]
-    parts.append(([work.everything[i] for i in mine], work.read(factors)[:, mine]))
-    forecast = _of_blocks(parts, noise)
+    scored = [i for i in mine if work.everything[i].role == "fit"]
+    parts.append(([work.everything[i] for i in scored], work.read(factors)[:, scored]))
     cells = [t for targets, _ in parts for t in targets]
+    if not cells:
+        return []
+    forecast = _of_blocks(parts, noise)
     found = [Scored("by_origin", origin, MODEL, tuple(map(Cell.of, cells)), forecast, (), fit)]
     known = [*young.everything, *work.everything]
     pairs = [(t, _counterpart(t, other, known)) for t in cells]
@@ -519,7 +534,10 @@ def others(targets: Targets, seed: int) -> list[Scored]:
     """
     chance, more, noise = _chance(seed, "others", MODEL)
     parameters = ParameterSet.read(_YOUNG_OF)
-    blocks = ((youth_block(parameters, targets.book), chance), (_employment(targets.book), more))
+    blocks = [(youth_block(parameters, targets.book).with_roles(targets), chance), (_employment(targets), more)]
+    leisure = leisure_block(parameters, targets.book).with_roles(targets)
+    if any(map(_held_out, leisure.everything)):
+        blocks.append((leisure, _chance(seed, "others", leisure.name)[0]))
     fitted = [(block, *_approximated(block, generator)) for block, generator in blocks]
     fits = [fit for _, _, fit in fitted]
     whole = {
@@ -537,6 +555,8 @@ def others(targets: Targets, seed: int) -> list[Scored]:
             if mine
         ]
         cells = [t for targets, _ in parts for t in targets]
+        if not cells:
+            continue
         forecast = _of_blocks(parts, noise)
         found.append(Scored("others", name, MODEL, tuple(map(Cell.of, cells)), forecast, (), {} if name else whole))
         found += _beside(found[-1], [(t, _earlier(t, targets.book)) for t in cells if t.id in EARLIER], noise)
@@ -557,11 +577,13 @@ def _earlier(target: BlockTarget, book: Book) -> BlockTarget:
     ids = EARLIER[target.id]
     persons = np.array([float(book[id]["n"] or target.n) for id in ids])
     value, low, high = published(ids, (persons / persons.sum()).tolist(), book)
-    return BlockTarget(**{**vars(target), "published": value, "low": low, "high": high, "n": int(persons.sum())})
+    return replace(target, published=value, low=low, high=high, n=int(persons.sum()))
 
 
 def _beside(model: Scored, told: Sequence[tuple[BlockTarget, BlockTarget]], noise: np.random.Generator) -> list[Scored]:
-    """Return the forecast that each target is the share beside it, and the model's for the same targets."""
+    """Return the forecast that each target is the share beside it; nothing when there is none."""
+    if not told:
+        return []
     targets, matches = [t for t, _ in told], [m for _, m in told]
     own, their = SharesLikelihood(targets), SharesLikelihood(matches)
     one = np.zeros((1, len(targets)))
@@ -650,7 +672,9 @@ def _totals_table(scored: Sequence[Scored], names: Sequence[str]) -> pd.DataFram
         if not mine:
             continue
         draws = min(len(one.forecast.predicted) for one in mine)
-        stacked = np.hstack([one.forecast.predicted[:draws] for one in mine])
+        # Draws stand ensemble after ensemble: the first ones would be those of one alone.
+        predictions = [one.forecast.predicted for one in mine]
+        stacked = np.hstack([found[spread_evenly(draws, len(found))] for found in predictions])
         whole = np.concatenate([one.forecast.observed for one in mine])
         inside = {level: np.concatenate([one.forecast.covered(level) for one in mine]) for level in LEVELS}
         row: dict[str, Any] = {"forecast": name, "cells": len(whole)}

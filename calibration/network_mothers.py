@@ -23,10 +23,11 @@ from scipy.interpolate import PchipInterpolator, RectBivariateSpline
 from sim.chain import N_EXPANDED, STATE_OF, Chain
 from sim.parameters import ParameterSet
 from sim.scenario import month_number
-from sim.sources import PARAMETER_SETS, evidence
+from sim.sources import PARAMETER_SETS
 from sim.states import CODE, ORIGINS, PHASE_CODE, SEXES
 from sim.transitions import AGE_CLASS
 
+from .effect_draws import Published, log_odds_ratios
 from .samplers.seeds import generator
 
 TABLE: Final = PARAMETER_SETS / "network_mothers.effects.csv"
@@ -129,12 +130,8 @@ def draw(education: Education, correlation: float, number: int = DRAWN, seed: in
     ``odds_ratio_start_year`` and ``_year_after``, ``log_hazard_ratio_during`` and ``_after`` of starting education, and
     ``met``: whether both odds ratios can be given back.
     """
-    found = [evidence(id) for id in PUBLISHED]
-    ratio = np.array([float(row["odds_ratio"]) for row in found])
-    error = np.array([float(row["standard_error_of_or"]) for row in found]) / ratio
     normal = generator(seed, "network_mothers").standard_normal((number, 2))
-    normal[:, 1] = correlation * normal[:, 0] + np.sqrt(1 - correlation**2) * normal[:, 1]
-    wanted = np.log(ratio) + error * normal
+    wanted = log_odds_ratios(Published.read(PUBLISHED), correlation, normal)
     effects, met = education.solve(wanted)
     return pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""The provisional fit of each structure: a point by least squares on the exact flows.
+"""The point fit of each structure, by least squares on the exact flows; its posterior is beside it.
 
 What a structure leaves free is fitted to the 12 printed shares of the 2011 cohorts; a constant makes usual activation
 neutral on them; factors on job loss to the change of employment over 2011-2016; the starting hazards of side jobs, the
@@ -30,7 +30,8 @@ from sim.sources import PARAMETER_SETS, Target, rows
 from sim.states import CODE, ORIGINS, PHASE_CODE, PHASES, SEXES
 from sim.transitions import AGE_CLASS, FRAILTIES
 
-from .priors import unconstrained, values_of
+from .likelihood import Likelihood, cells_of
+from .priors import read_priors, unconstrained, values_of
 from .structures import STRUCTURES, Structure
 from .targets import AGED_15_20, CONTROL_PATH, Targets, control_path
 from .twin import START, Twin, cohort_weights
@@ -98,51 +99,6 @@ def cohort_shares(parameters: ParameterSet, weights: np.ndarray) -> np.ndarray:
     return joint / joint.sum(axis=(1, 2), keepdims=True)
 
 
-def _share(joint: np.ndarray, target: Target) -> float:
-    mine = joint[COHORTS.index(target.group)].sum(axis=1 if target.month == "2013-12" else 0)
-    groups = list(BENEFIT_GROUPS)
-    if target.measure == "cash_benefit":
-        return float(mine[groups.index("job_ready")] + mine[groups.index("activity_ready")])
-    return float(mine[groups.index(target.measure)])
-
-
-def _covariance(joint: np.ndarray, targets: tuple[Target, ...]) -> np.ndarray:
-    """Return the sampling covariance of the published shares plus the variance their rounding adds."""
-    groups = list(BENEFIT_GROUPS)
-    out = np.diag([(t.high - t.low) ** 2 / 12 for t in targets])
-    for i, a in enumerate(targets):
-        for j, b in enumerate(targets):
-            if a.group != b.group:
-                continue
-            table = joint[COHORTS.index(a.group)]
-            if a.month == b.month:
-                together = _share(joint, a) if a.measure == b.measure else 0.0
-            else:
-                first, second = (a, b) if a.month < b.month else (b, a)
-                together = table[groups.index(first.measure), groups.index(second.measure)]
-            out[i, j] += (together - _share(joint, a) * _share(joint, b)) / a.n
-    return out
-
-
-class _Scale:
-    """The scale on which the fitted values of a structure have no bounds: logs, and logits of shares."""
-
-    def __init__(self, structure: Structure, parameters: ParameterSet) -> None:
-        self._share = np.array([parameters[id].unit == "share" for id in structure.fitted])
-
-    def out(self, values: np.ndarray) -> np.ndarray:
-        """Return natural ``values`` (..., fitted) on the scale."""
-        return np.log(values / np.where(self._share, 1 - values, 1.0))
-
-    def back(self, x: np.ndarray) -> np.ndarray:
-        """Return the natural values of ``x`` (..., fitted)."""
-        return np.exp(x) / np.where(self._share, 1 + np.exp(x), 1.0)
-
-    def slope(self, values: np.ndarray) -> np.ndarray:
-        """Return by how much natural values change with those on the scale."""
-        return values * np.where(self._share, 1 - values, 1.0)
-
-
 def fit_core_rates(parameters: ParameterSet, targets: Targets | None = None) -> Fit:
     """Fit what the set's structure leaves free to the 12 printed shares by least squares, all else held by its card.
 
@@ -154,39 +110,45 @@ def fit_core_rates(parameters: ParameterSet, targets: Targets | None = None) -> 
     """
     targets = targets or Targets.read()
     structure = STRUCTURES[parameters.structure]
-    twin, scale = Twin(structure, parameters), _Scale(structure, parameters)
+    twin, priors, likelihood = Twin(structure, parameters), read_priors(structure.fitted), Likelihood(targets.fit)
     published = np.array([t.published for t in targets.fit])
     held = [parameters.value(id) for id in structure.free[len(structure.fitted) :]]
 
     def joint(x: np.ndarray) -> np.ndarray:
-        return twin.joint(np.hstack([scale.back(x), np.tile(held, (len(x), 1))]))
+        return twin.joint(np.hstack([values_of(priors, x), np.tile(held, (len(x), 1))]))
 
     def residuals(x: np.ndarray) -> np.ndarray:
         """Return misses and pulls for ``x`` (draws, fitted), shape (draws, targets + pulled)."""
-        misses = np.array([[_share(table, t) for t in targets.fit] for table in joint(x)]) - published
-        return np.hstack([misses, _pulls(structure, scale.back(x))])
+        misses = likelihood.shares(joint(x)) - published
+        return np.hstack([misses, _pulls(structure, values_of(priors, x))])
 
     def derivatives(x: np.ndarray) -> np.ndarray:
         steps = _STEP * np.eye(len(x))
         up, down = np.split(residuals(np.vstack([x + steps, x - steps])), 2)
         return (up - down).T / (2 * _STEP)
 
-    start = scale.out(np.array([parameters.value(id) for id in structure.fitted]))
+    start = unconstrained(priors, np.array([parameters.value(id) for id in structure.fitted]))
     best = least_squares(lambda x: residuals(x[None])[0], start, derivatives, xtol=1e-12, ftol=1e-12, gtol=1e-12)
-    found, [table] = scale.back(best.x), joint(best.x[None])
-    covariance = _covariance(table, targets.fit)
+    found, tables = values_of(priors, best.x), joint(best.x[None])
+    [covariance] = likelihood.covariance(tables)
     spread = np.pad(covariance, (0, len(structure.pulled)))
     spread[np.diag_indices_from(spread)] += np.repeat([0, ROUNDING**2], [len(published), len(structure.pulled)])
     to_x = np.linalg.pinv(best.jac)
-    errors = scale.slope(found) * np.sqrt(np.diag(to_x @ spread @ to_x.T))
-    miss = np.array([_share(table, t) - t.centre for t in targets.fit])
+    slope = found * np.where([prior.kind == "logit_normal" for prior in priors], 1 - found, 1.0)
+    errors = slope * np.sqrt(np.diag(to_x @ spread @ to_x.T))
+    miss = likelihood.shares(tables)[0] - likelihood.observed
     return Fit(
         structure.with_ties(dict(zip(structure.fitted, found.tolist(), strict=True))),
         structure.with_ties(dict(zip(structure.fitted, errors.tolist(), strict=True))),
-        {t.id: _share(table, t) for t in (*targets.fit, *targets.shown)},
+        {t.id: share_of(tables[0], t) for t in (*targets.fit, *targets.shown)},
         float(miss @ np.linalg.solve(covariance, miss)),
         len(targets.fit) - len(structure.fitted),
     )
+
+
+def share_of(joint: np.ndarray, target: Target) -> float:
+    """Return a target's share in the joint shares of the cohorts, shape (cohorts, groups 2013, groups 2016)."""
+    return float((joint[COHORTS.index(target.group)] * cells_of(target)).sum())
 
 
 def _pulls(structure: Structure, values: np.ndarray) -> np.ndarray:
@@ -196,18 +158,13 @@ def _pulls(structure: Structure, values: np.ndarray) -> np.ndarray:
     return ROUNDING / PULL * np.reshape(pulls, (len(pulls), len(values))).T
 
 
-def without_usual_activation(parameters: ParameterSet) -> ParameterSet:
-    """Return the parameters with nobody in usual activation and no constant that makes up for it."""
-    return parameters.replace(WITHOUT_ACTIVATION)
-
-
 def fit_activation(parameters: ParameterSet) -> tuple[float, float]:
     """Return the constant on exits outside activation that leaves the cohorts' shares as without activation.
 
     Least squares on the chain over all groups and both dates; also the largest difference of a share that is left.
     """
     weights = cohort_weights(parameters)
-    without = cohort_shares(without_usual_activation(parameters), weights)
+    without = cohort_shares(parameters.replace(WITHOUT_ACTIVATION), weights)
 
     def left(factor: np.ndarray) -> np.ndarray:
         joint = cohort_shares(parameters.replace({"activation_exit_factor": float(factor[0])}), weights)

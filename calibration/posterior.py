@@ -11,7 +11,8 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import norm
 
-from .likelihood import Problem
+from .blocks import WITHIN, SharesLikelihood
+from .likelihood import Likelihood, Problem
 from .priors import centres, draw, spreads, unconstrained, values_of
 from .samplers.ensemble import Diagnostics, Rules, dispersed, sample
 from .samplers.nested import Nested, sample_nested
@@ -48,12 +49,13 @@ class TotalFit(NamedTuple):
 
     ``chi_square``: misses from the middles of the rounding intervals, weighed with the whole covariance (sampling,
     rounding, discrepancy). ``degrees``: targets minus the parameters the data determine. ``within_rounding``: the
-    chi-square of the structure comparison, which lets every share lie anywhere in its rounding interval.
+    chi-square of the structure comparison, which lets every share lie anywhere in its rounding interval; None for
+    separate shares, which are no table whose sampling errors could be weighed alone.
     """
 
     chi_square: float
     degrees: float
-    within_rounding: float
+    within_rounding: float | None
 
 
 @dataclass(frozen=True)
@@ -111,9 +113,7 @@ class Posterior:
         """
         if number > len(self.z):
             raise ValueError(f"{number} draws are wanted and the posterior has {len(self.z)}")
-        # A place of its own within each stretch: whole stretches would always meet the same walker.
-        chosen = ((np.arange(number) + np.arange(number) * _GOLDEN % 1) * (len(self.z) / number)).astype(int)
-        return replace(self, z=self.z[chosen])
+        return replace(self, z=self.z[spread_evenly(number, len(self.z))])
 
     def frame(self) -> pd.DataFrame:
         """Return the draws in natural units, one row a draw and one column a parameter."""
@@ -169,42 +169,24 @@ class Posterior:
         """Return one row a fitted target: how the posterior stands to the published share.
 
         ``fitted`` is the posterior mean, ``predicted_low`` and ``predicted_high`` hold ``level`` of the predictive
-        distribution, ``residual_points`` is the middle of the rounding interval minus fitted in percentage points,
-        ``standardised`` the same over its standard deviation (sampling, rounding, discrepancy, posterior), ``inside``
-        whether the fitted share lies within the rounding interval. ``note`` is a key of ``NOTES``.
+        distribution, ``standardised`` is the residual over its standard deviation (sampling, rounding, discrepancy,
+        posterior), ``note`` a key of ``NOTES``; the other columns are those of :func:`fit_rows`.
         """
-        import pandas as pd
-
         likelihood = self.problem.likelihood
         shares = likelihood.shares(self._joint)
         predicted = self.predicted()
         fitted = shares.mean(axis=0)
         low, high = np.quantile(predicted, [(1 - level) / 2, (1 + level) / 2], axis=0)
-        miss = likelihood.observed - fitted
         sampling = np.sqrt(np.diagonal(likelihood.sampling_covariance(self._joint), axis1=1, axis2=2).mean(axis=0))
         # Rounding enters as a variance. That is fair where sampling blurs it; where it does not, a share beside the
         # edge is printed as one or the other value, and both middles are equally wrong.
         edge = np.minimum(np.abs(fitted - likelihood.low), np.abs(fitted - likelihood.high))
         coarse = (likelihood.high - likelihood.low) / 12**0.5 > sampling
-        targets = self.problem.targets
-        return pd.DataFrame(
-            {
-                "target": [t.id for t in targets],
-                "cohort": [t.group for t in targets],
-                "month": [t.month for t in targets],
-                "measure": [t.measure for t in targets],
-                "n": [t.n for t in targets],
-                "published": [t.published for t in targets],
-                "low": likelihood.low,
-                "high": likelihood.high,
-                "fitted": fitted,
-                "predicted_low": low,
-                "predicted_high": high,
-                "residual_points": 100 * miss,
-                "standardised": miss / predicted.std(axis=0, ddof=1),
-                "inside": (fitted >= likelihood.low) & (fitted <= likelihood.high),
-                "note": np.where((edge < sampling) & coarse, "beside_edge", ""),
-            }
+        return fit_rows(likelihood, fitted).assign(
+            predicted_low=low,
+            predicted_high=high,
+            standardised=(likelihood.observed - fitted) / predicted.std(axis=0, ddof=1),
+            note=np.where((edge < sampling) & coarse, "beside_edge", ""),
         )
 
     def total_fit(self) -> TotalFit:
@@ -213,7 +195,8 @@ class Posterior:
         likelihood = self.problem.likelihood
         miss = likelihood.observed - likelihood.shares(joint)[0]
         chi_square = float(miss @ np.linalg.solve(likelihood.covariance(joint)[0], miss))
-        return TotalFit(chi_square, len(miss) - self.determined, float(likelihood.chi_square(joint)[0]))
+        alone = None if isinstance(likelihood, SharesLikelihood) else float(likelihood.chi_square(joint)[0])
+        return TotalFit(chi_square, len(miss) - self.determined, alone)
 
     def profile(self, id: str, values: np.ndarray | None = None) -> pd.DataFrame:
         """Return the profile likelihood of parameter ``id``: columns value, deviance (0 at the best), one row a value.
@@ -239,6 +222,39 @@ class Posterior:
         shown = np.tile(best.z, (len(grid), 1))
         shown[:, mine] = grid
         return pd.DataFrame({"value": values_of(priors, shown)[:, mine], "deviance": 2 * (top - heights)})
+
+
+def fit_rows(likelihood: Likelihood, fitted: np.ndarray) -> pd.DataFrame:
+    """Return one row a target of ``likelihood``: what was published, and how ``fitted`` shares (targets,) stand to it.
+
+    ``low`` and ``high`` are the ends of the rounding interval, ``residual_points`` is its middle minus fitted in
+    percentage points, ``inside`` whether the fitted share lies within it, ``within`` whether it is within 2.5 points
+    of the published one.
+    """
+    import pandas as pd
+
+    targets = likelihood.targets
+    columns = ("reading", "group", "month", "measure", "n", "published")
+    return pd.DataFrame(
+        {
+            "target": [t.id for t in targets],
+            **{name: [getattr(t, name) for t in targets] for name in columns},
+            "low": likelihood.low,
+            "high": likelihood.high,
+            "fitted": fitted,
+            "residual_points": 100 * (likelihood.observed - fitted),
+            "inside": (fitted >= likelihood.low) & (fitted <= likelihood.high),
+            "within": np.abs([t.published for t in targets] - fitted) <= WITHIN,
+        }
+    )
+
+
+def spread_evenly(number: int, of: int) -> np.ndarray:
+    """Return ``number`` (at most ``of``) rising positions among ``of``, one in each of as many equal stretches.
+
+    Each has a place of its own within its stretch: whole stretches would always meet the same walker.
+    """
+    return np.asarray(((np.arange(number) + np.arange(number) * _GOLDEN % 1) * (of / number)).astype(int))
 
 
 def highest(problem: Problem, points: np.ndarray, free: np.ndarray) -> np.ndarray:

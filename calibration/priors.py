@@ -112,8 +112,8 @@ def _read(path: Path, stamp: int) -> dict[str, Prior]:
             wrong.append(Problem("duplicate_key", path.name, id))
         if not wrong:
             try:
-                source = tuple(str(s) for s in card["source"])
-                found[id] = Prior(**{**card, "source": source, "date": str(card["date"])})
+                source = card["source"] if isinstance(card["source"], list) else [card["source"]]
+                found[id] = Prior(**{**card, "source": tuple(map(str, source)), "date": str(card["date"])})
             except ParameterError as error:
                 wrong += error.problems
         problems += wrong

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sim.locale import number, percent, text
 
 from .blocks import COUNTING
-from .calibration import CORRELATION, ENSEMBLES, Calibration
+from .calibration import CORRELATION, ENSEMBLES, FLOWS, Calibration
 from .structures import STRUCTURES
 from .targets import ROLES
 
@@ -31,11 +31,11 @@ def sheet(found: Calibration, lang: str) -> str:
         return text(f"calibration.{key}", lang, **values)
 
     summary, origin, fit = found.summary(), found.draws.origin, found.fit
-    blocks = summary["blocks"]
+    blocks, rules = summary["blocks"], found.rules
     free = sum(len(posterior.problem.ids) for posterior in found.posteriors.values())
     names = {name: say(f"block_{name}") for name in blocks}
     structure = STRUCTURES[found.structure]
-    discrepancy = next(iter(found.posteriors.values())).problem.discrepancy
+    discrepancy = found.posteriors[FLOWS].problem.discrepancy
     verdict = say("sheet_met" if found.converged else "sheet_not_met")
     determined = sum(posterior.determined for posterior in found.posteriors.values())
     parts = [
@@ -52,7 +52,14 @@ def sheet(found: Calibration, lang: str) -> str:
         say("sheet_4_text", discrepancy=number(100 * discrepancy, lang, 1)),
         _countings(fit, lang),
         say("sheet_5"),
-        say("sheet_5_text", ensembles=ENSEMBLES, verdict=verdict),
+        say(
+            "sheet_5_text",
+            ensembles=ENSEMBLES,
+            lengths=number(rules.lengths, lang),
+            r_hat=number(rules.r_hat, lang, 2),
+            effective=number(rules.effective, lang),
+            verdict=verdict,
+        ),
         _table(
             ("block", "steps", "autocorrelation", "r_hat", "effective", "exact"),
             (
@@ -88,8 +95,8 @@ def sheet(found: Calibration, lang: str) -> str:
         _table(
             ("block", "chi_square", "degrees", "within_rounding"),
             (
-                (names[name], *(number(block[key], lang, 1) for key in ("chi_square", "degrees", "within_rounding")))
-                for name, block in blocks.items()
+                (names[name], *("–" if total is None else number(total, lang, 1) for total in found.totals[name]))
+                for name in blocks
             ),
             lang,
         ),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sim.errors import EvidenceError, Problem, nearest
-from sim.sources import COHORT_SIZES, Target, flow_targets_of, rows
+from sim.sources import COHORT_SIZES, Target, flow_targets_of, published_interval, rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,11 +146,21 @@ class Targets:
 
 
 def _followed(target: Target, printed: list[Target], mine: Mapping[str, Row]) -> Target:
-    """Return a remainder with what the printed shares leave, unless the user has given it."""
-    if not target.remainder or target.id in mine:
+    """Return a remainder with what the printed shares leave, or, where the user has given it, as it is printed."""
+    if not target.remainder:
         return target
+    if target.id in mine:
+        low, high = _as_printed(target, mine)
+        return replace(target, low=low, high=high)
     parts = [t.published for t in printed if (t.group, t.month) == (target.group, target.month)]
     return replace(target, published=round(1 - sum(parts), 9))
+
+
+def _as_printed(target: Target, given: Mapping[str, Row]) -> tuple[float, float]:
+    """Return the interval of a target; that of a given remainder is its own, not what the other shares leave."""
+    if target.remainder and target.id in given:
+        return published_interval(target.id, target.published, given[target.id]["precision"])
+    return target.low, target.high
 
 
 # --- evidence files
@@ -288,9 +298,7 @@ def _sums(file: str, sound: Mapping[str, Row], line: Mapping[str, int]) -> Itera
             continue
         parts = [t for t in mine if not t.remainder or t.id in sound]
         total = sum(t.published for t in parts)
-        # A remainder's own interval is made from the other shares; as a given row it is printed in per cents.
-        low = sum(t.published - 0.005 if t.remainder else t.low for t in parts)
-        high = sum(t.published + 0.005 if t.remainder else t.high for t in parts)
+        low, high = (sum(ends) for ends in zip(*(_as_printed(t, sound) for t in parts), strict=True))
         names = ", ".join(t.id for t in parts)
         place = ", ".join(f"{file}:{line[id]}" for id in touched)
         if low > 1 + 1e-9:

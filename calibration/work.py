@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 LEISURE: Final = (*SIDE_JOB_STARTS, "side_job_end")
 """Free parameters of the leisure jobs: the starting hazard at three ages, and the ending."""
-_PUPILS: Final = 289
-"""Pupils in each event year of the control group."""
 _LAST_AGE: Final = 25
 _MONTHS: Final = 60
 _FACTORS: Final = np.exp(np.linspace(-2.5, 2.5, 11))
@@ -114,7 +112,8 @@ def leisure_targets(book: Book | None = None) -> tuple[BlockTarget, ...]:
     book, found = book or rows("targets"), []
     for year, id in zip(range(2011, 2016), CONTROL_PATH, strict=True):
         value, low, high = published((id,), (1.0,), book)
-        target = _target((id,), "leisure_job_26h", "controls", f"{year}-12", value, low, high, _PUPILS, "paid_hours")
+        pupils = int(float(book[id]["n"]))
+        target = _target((id,), "leisure_job_26h", "controls", f"{year}-12", value, low, high, pupils, "paid_hours")
         found.append(replace(target, note_da=_STEEP[0], note_en=_STEEP[1]) if year in _STEEP_YEARS else target)
     n = np.array([float(book[id]["n"]) for id in AGED_15_20])
     value, low, high = published(AGED_15_20, n / n.sum(), book)

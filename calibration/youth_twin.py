@@ -7,6 +7,7 @@ after 60 months, before which the counts of the residents end and after which ha
 groups are followed through one calendar:
 
 - *residents*: everybody aged 11 to 20 in December 2011, as the recipe of the area makes them, wherever they live later.
+  In *history_stayers* those of the agents who are found job-ready then can be stayers, which this chain leaves out.
   Those of 18 are followed apart by what they did then (Figure 4.9).
 - *cohort*: women and men aged 16 in 2008 (Figures 4.7 and 4.8). The model begins in 2011, so this is a synthetic
   cohort: it lives under the model's rates and the year's demand (before 2010 that of 2010), from its own printed shares

@@ -29,8 +29,9 @@ from sim.scenario import month_number
 from sim.sources import rows
 from sim.states import SEXES
 
-from .blocks import Block, BlockTarget, Book, published
+from .blocks import Block, BlockTarget, Book, published, with_roles
 from .priors import read_priors
+from .targets import Targets
 from .youth_twin import BLOCKS, GROUPS, PROFILE, STARTS, YOUNG, Counted, YouthTwin
 
 RATES: Final = (
@@ -103,9 +104,8 @@ class _Spec(NamedTuple):
     """A target: its evidence rows, how the model counts it, and how its share is read.
 
     The rows are averaged by their printed numbers of persons, or added when ``added``; ``persons`` where none is
-    printed.
-    ``note``: why the share is missed by more than 2.5 points, in Danish and English. ``origin``: the one whose row
-    this is, taken from a pooled target.
+    printed. ``note``: why the share is missed by more than 2.5 points, in Danish and English. ``origin``: the one whose
+    row this is, taken from a pooled target.
     """
 
     rows: tuple[str, ...]
@@ -136,7 +136,7 @@ class _Spec(NamedTuple):
             published=value,
             low=low,
             high=high,
-            n=self.persons or (given[0] if self.added else sum(given)),
+            n=(min(given, default=0) if self.added else sum(given)) or self.persons,
             reading=self.reading,
             role=self.role,
             counting=self.counting,
@@ -272,11 +272,11 @@ def _specs(book: Book) -> tuple[_Spec, ...]:
     return (*_figure_4_9(), *_figures_4_7_and_4_8(), *_ages(book))
 
 
-def _left_out(origin: str, book: Book) -> Iterator[_Spec]:
+def _left_out(origin: str, targets: Targets) -> Iterator[_Spec]:
     """Yield the fitted shares by origin, those of ``origin`` held out; a pooled target gives a share of each."""
-    for spec in _specs(book):
-        if spec.role != "fit":
-            continue
+    specs = _specs(targets.book)
+    whole = with_roles([spec.target(targets.book) for spec in specs], targets)
+    for spec in (spec for spec, target in zip(specs, whole, strict=True) if target.role == "fit"):
         if len(spec.rows) == len(BLOCKS) and not spec.added:
             for block, row in zip(BLOCKS, spec.rows, strict=True):
                 role = "hold_out" if block == origin else "fit"
@@ -318,13 +318,14 @@ def youth_block(parameters: ParameterSet, book: Book | None = None) -> Block:
     return Block.of("youths", read_priors(RATES), youth_targets(book), _YouthShares(parameters, book))
 
 
-def youth_block_without(parameters: ParameterSet, origin: str, book: Book | None = None) -> Block:
+def youth_block_without(parameters: ParameterSet, origin: str, targets: Targets | None = None) -> Block:
     """Return the block of the young with the shares printed for ``origin`` (one of BLOCKS) held out.
 
     Shares pooled over origins in the fit are one of each here. Shares printed for both together stay in the fit, so the
-    origin that is left out is still in them: those of 16 in 2008 and what became of them, and Figure 4.1.
+    origin that is left out is still in them: those of 16 in 2008 and what became of them, and Figure 4.1. ``targets``
+    hold a user's rows and roles; what these take out of the fit is not there at all.
     """
-    book = book or rows("targets")
-    specs = tuple(_left_out(origin, book))
-    targets = [spec.target(book) for spec in specs]
-    return Block.of(f"youths_without_{origin}", read_priors(RATES), targets, _YouthShares(parameters, book, specs))
+    targets = targets or Targets.read()
+    specs, book = tuple(_left_out(origin, targets)), targets.book
+    everything = [spec.target(book) for spec in specs]
+    return Block.of(f"youths_without_{origin}", read_priors(RATES), everything, _YouthShares(parameters, book, specs))

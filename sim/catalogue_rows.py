@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from .activities import catalogue
+from .activities import ActivityType, catalogue, families
+from .changes import is_idle, lines, size_words
+from .locale import text
 from .measures import MEASURES
 from .parameters import UNITS, Parameter, ParameterSet
 from .scenario import list_scenarios
@@ -32,16 +34,54 @@ def _scenarios(lang: str) -> Rows:
 def _activities(lang: str) -> Rows:
     return [
         {
+            "id": a.key,
             "key": a.key,
             "label": a.label(lang),
+            "label_da": a.label_da,
+            "label_en": a.label_en,
+            "family": families()[a.family].label(lang),
+            "kind": a.kind,
             "grade": a.grade,
-            "source": a.source,
+            "acts": _acts(a, lang),
             "changes": a.changes_da if lang == "da" else a.changes_en,
             "cannot": a.cannot_da if lang == "da" else a.cannot_en,
-            "parameters": ", ".join(a.parameters),
+            "source": a.source,
+            "sources": list(a.sources),
+            "parameters": [_card(card) for card in a.parameters.values()],
         }
         for a in catalogue().values()
     ]
+
+
+def _acts(activity: ActivityType, lang: str) -> str:
+    """Say what an activity changes as it is, and how many other effects nobody has measured."""
+    said, idle = [], 0
+    for line in lines(activity):
+        cards = [activity.parameters[id] for id in line.ids]
+        sizes = [
+            size_words(card.value, *card.range, card.unit, lang)[0]
+            for card in cards
+            if not is_idle(card.id, card.value)
+        ]
+        said += [f"{line.words(activity, lang)} {' / '.join(sizes)}"] if sizes else []
+        idle += not sizes
+    return "; ".join([*said, *([text("pages.unmeasured", lang, count=idle)] if idle else [])]) or "–"
+
+
+def _card(card: Parameter) -> dict[str, Any]:
+    return {
+        "id": card.id,
+        "value": card.value,
+        "unit": card.unit,
+        "range": list(card.range),
+        "grade": card.grade,
+        "source": list(card.source),
+        "date": card.date,
+        "label_da": card.label_da,
+        "label_en": card.label_en,
+        "note_da": card.note_da,
+        "note_en": card.note_en,
+    }
 
 
 def _states(lang: str) -> Rows:
@@ -102,3 +142,11 @@ ROWS: Final[Mapping[str, Callable[[str], Rows]]] = {
     "parameters": _parameters,
 }
 """The rows of each part of the catalogue, in a language."""
+
+_ON_SCREEN: Final = {"activities": ("key", "label", "family", "kind", "grade", "acts")}
+"""The columns of a table on the screen, where the rows hold more than a line can."""
+
+
+def on_screen(what: str, rows: Rows) -> Rows:
+    """Return the rows of ``what`` with the columns that a table on the screen has."""
+    return [{name: row[name] for name in _ON_SCREEN.get(what, row)} for row in rows]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from .activities.base import EVENTS, THEN, UNCHANGED, QueueMonth
+from .activities.base import ASIDE, EVENTS, QueueMonth
 from .measures import AREA_GROUPINGS, BENEFIT_GROUPS, COHORTS, GROUPINGS, MEASURES, VIEWS, Columns, grouped
 from .results import COLUMNS
 from .scenario import month_text
@@ -125,7 +125,11 @@ def _share(inside: np.ndarray, who: np.ndarray, block: np.ndarray, blocks: int) 
 
 
 def participants(life: Life, replicates: range) -> pd.DataFrame:
-    """Return one row for everybody referred to an activity: when what happened, and how it ended."""
+    """Return one row for everybody referred to an activity: when what happened, and how it ended.
+
+    What leaves a resident's standing as it is (being met by a participant, being helped through the partner) is no
+    part of that resident's own way through the activity.
+    """
     model = life.model
     calendar = np.array([*(month_text(model.start + m) for m in range(model.month + 1)), None], dtype=object)
     still = {"queued": "waiting"}
@@ -138,7 +142,7 @@ def participants(life: Life, replicates: range) -> pd.DataFrame:
         }
         how = np.zeros(len(model.population), dtype=np.uint8)
         for event, month, rows in course.events():
-            if THEN[event] == UNCHANGED:
+            if event in ASIDE:
                 continue
             at[event if event in at else "ended"][rows] = month
             how[rows] = EVENTS.index(event)

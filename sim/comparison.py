@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from .activities.base import EVENTS
-from .activities.programme import Course
 from .collect import Life
 from .errors import Problem, ResultError
 from .headline import pooled
@@ -18,6 +17,9 @@ from .results import Result
 from .runs import KEYS, Runs
 from .scenario import Scenario
 from .variance import INTERVALS
+
+if TYPE_CHECKING:
+    from .activities.programme import Course
 
 
 def differences(outcomes: pd.DataFrame, against: str, months: list[str]) -> pd.DataFrame:

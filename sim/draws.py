@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,14 @@ from .errors import ParameterError, Problem, nearest
 _KEY = b"jobveje"
 """Where the schema of the file keeps what the draws were made from."""
 _GOLDEN = 0.6180339887
+
+
+def own_version() -> str:
+    """Return the installed version of Jobveje, or ``source`` when it runs uninstalled."""
+    try:
+        return version("jobveje")
+    except PackageNotFoundError:
+        return "source"
 
 
 @dataclass(frozen=True)

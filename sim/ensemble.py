@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ import pandas as pd
 from . import collect, sensitivity
 from .collect import Life
 from .comparison import check_shared, differences, pairing
+from .draws import own_version
 from .errors import Problem, ResultError
 from .measures import GROUPINGS, MEASURES, VIEWS
 from .parameters import Dealt, ParameterSet, deal, posteriors_of
@@ -221,14 +222,6 @@ def _versions() -> dict[str, str]:
     for name in ("mesa", "numpy", "numba", "pandas", "scipy"):
         found[name] = version(name)
     return found
-
-
-def own_version() -> str:
-    """Return the installed version of Jobveje, or ``source`` when it runs uninstalled."""
-    try:
-        return version("jobveje")
-    except PackageNotFoundError:
-        return "source"
 
 
 def _now() -> str:

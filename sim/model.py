@@ -323,8 +323,8 @@ class AreaModel(mesa.Model):
         rows = np.flatnonzero(own)
         given = programme.move_shifts(self.month, rows)
         held = programme.busy[rows]
-        shifts = self._own.shifts(rows, given, people)
-        moved, to = moved_on_their_own(events, own, shifts, held, self.month, people, self._tables, self.stream)
+        tables, stream = self._tables, self.stream
+        moved, to = moved_on_their_own(events, own, self._own, given, held, self.month, people, tables, stream)
         leaving, out = self._own.move_out(given), events.out
         if leaving is not None:
             out = moved_out_on_their_own(out, rows, leaving, self.month, people, self.stream)

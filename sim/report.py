@@ -21,7 +21,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from . import plots
+from .changes import digits, size_words, source_words
 from .errors import Problem, ResultError
+from .grounds import Change, Effect, Item, items, reached, room, waiting
 from .headline import (
     DECISIVE,
     FOR_LEVELS,
@@ -39,6 +41,7 @@ from .locale import messages, month_name, number, percent, text
 from .measures import COHORTS, MEASURES
 from .parameters import GRADES, UNITS
 from .results import DIGITS, read_csv, read_manifest, write_atomically
+from .scenario import month_number, month_text
 from .sources import ASSUMPTION, flow_targets, source_of
 from .uncertainty import (
     apart_words,
@@ -57,6 +60,8 @@ _TEST: Final = "cash_benefit_cohorts_2011"
 """The shipped scenario that can be held against the published shares."""
 _FULL: Final = 0.9
 """Share of the places in use below which the places are not what holds an activity back."""
+_AT_A_GLANCE: Final = 6
+"""Activity items up to which the effects of all stand open on the page."""
 _COURSE: Final = ["scenario", "activity"]
 _RUN: Final = [*_COURSE, "draw", "replicate"]
 _STEPS: Final = {
@@ -862,11 +867,30 @@ class _Report:
         return self._csv("queues.csv", *_RUN, "month", "places", *steps)
 
     @cached_property
+    def _drawn_queues(self) -> pd.DataFrame:
+        """The queues that are drawn: of many courses those with the most participants."""
+        assert self.queues is not None
+        started = self.queues.groupby(_COURSE, sort=False)["started"].sum()
+        if len(started) <= _AT_A_GLANCE:
+            return self.queues
+        most = started.nlargest(_AT_A_GLANCE).index
+        return self.queues[pd.MultiIndex.from_frame(self.queues[_COURSE]).isin(most)]
+
+    @property
+    def _left_out_words(self) -> str:
+        """Say how many courses the figures leave out."""
+        if self.queues is None:
+            return ""
+        every = len(self.queues[_COURSE].drop_duplicates())
+        shown = len(self._drawn_queues[_COURSE].drop_duplicates())
+        return self.t("queues_left_out", shown=shown, every=every) if shown < every else ""
+
+    @cached_property
     def queue_figure(self) -> Figure | None:
         """Places, enrolled and waiting over the months."""
         if self.queues is None:
             return None
-        data = plots.queues_data(self.queues)
+        data = plots.queues_data(self._drawn_queues)
         bodies = []
         for (scenario, activity), rows in data.groupby(["scenario", "activity"], sort=False):
             kept = rows[rows["month"].isin(self._milestones(rows["month"]))]
@@ -884,7 +908,7 @@ class _Report:
             plots.queues_figure(data, self.lang, self.titles, self.activities),
             plots.queues_alt(data, self.lang, self.titles, self.activities),
             data,
-            self.t("queues_caption"),
+            _joined(self.t("queues_caption"), self._left_out_words),
             Table(self.t("numbers_behind"), columns, bodies),
         )
 
@@ -893,7 +917,7 @@ class _Report:
         """From referral to completion."""
         if self.queues is None:
             return None
-        data = plots.funnel_data(self.queues)
+        data = plots.funnel_data(self._drawn_queues)
         bodies = []
         for (scenario, activity), rows in data.groupby(["scenario", "activity"], sort=False):
             body = []
@@ -908,7 +932,12 @@ class _Report:
             plots.funnel_figure(data, self.lang, self.titles, self.activities),
             plots.funnel_alt(data, self.lang, self.titles, self.activities),
             data,
-            _joined(self.t("funnel_caption"), "" if self.single else self.t("funnel_line"), self.t("funnel_open")),
+            _joined(
+                self.t("funnel_caption"),
+                "" if self.single else self.t("funnel_line"),
+                self.t("funnel_open"),
+                self._left_out_words,
+            ),
             Table(self.t("numbers_behind"), [self.t(key) for key in columns], bodies),
         )
 
@@ -919,6 +948,13 @@ class _Report:
             return None
         totals = course_totals(self.queues)
         courses = [(str(scenario), str(activity)) for scenario, activity in totals.index]
+        names = [f"{self.activities[activity]}: {self.titles[scenario]}" for scenario, activity in courses]
+        if len(courses) > _AT_A_GLANCE:
+            every = list(dict.fromkeys(step for steps in _STEPS.values() for step in steps))
+            rows = [[number(mean, self.lang, 1) for mean in totals.loc[course, every]] for course in totals.index]
+            body = [[name, *row] for name, row in zip(names, rows, strict=True)]
+            columns = [self.t("grounds_activity"), *(self.t(f"course_{step}") for step in every)]
+            return Table(self.t("table_queues"), columns, [("", body)])
         bodies = [
             (
                 self.t(heading),
@@ -926,7 +962,7 @@ class _Report:
             )
             for heading, steps in _STEPS.items()
         ]
-        columns = [f"{self.activities[activity]}: {self.titles[scenario]}" for scenario, activity in courses]
+        columns = names
         return Table(self.t("table_queues"), [self.t("course_step"), *columns], bodies, self.t("table_queues_note"))
 
     @property
@@ -956,6 +992,152 @@ class _Report:
             )
             for row in plots.records(rows)
         ]
+
+    # --- what the result rests on -----------------------------------------------------------------------------
+
+    @cached_property
+    def grounds(self) -> list[Item]:
+        """The activity items of all scenarios with what they change, those that change something first."""
+        found = [] if self.assumptions is None else items(self.scenarios, self.assumptions)
+        return sorted(found, key=lambda item: not item.acting)
+
+    @cached_property
+    def _reached(self) -> Mapping[tuple[str, str], plots.Row]:
+        """How many persons each item acted on."""
+        return {} if self.queues is None else _by_item(reached(self.queues))
+
+    @cached_property
+    def _waited(self) -> Mapping[tuple[str, str], plots.Row]:
+        """How long people waited for each item."""
+        columns = [*_COURSE, "queued", "enrolled"]
+        frame = self._read("participants.parquet", columns, lambda path: pd.read_parquet(path, columns=columns))
+        return {} if frame is None else _by_item(waiting(frame))
+
+    @property
+    def grounds_words(self) -> list[str]:
+        """Say for every scenario how many of its activities change something, and with what kind of evidence."""
+        said = []
+        for scenario in dict.fromkeys(item.scenario for item in self.grounds):
+            mine = [item for item in self.grounds if item.scenario == scenario]
+            grades = Counter("measured" if item.grade in "AB" else "assumed" for item in mine if item.grade)
+            counts = {key: number(grades[key], self.lang) for key in ("measured", "assumed")}
+            idle = number(len(mine) - grades.total(), self.lang)
+            words = {"scenario": self.quoted[scenario], "items": number(len(mine), self.lang), "idle": idle}
+            holding = sum(item.type.occupies for item in mine)
+            held = self.t("grounds_holding", holding=number(holding, self.lang)) if holding else ""
+            said.append(_joined(self.t("grounds_words", **words, **counts), held))
+        said += [self._room_words(item, plan) for item in self.grounds for plan in self._plan(item)]
+        return [words for words in said if words]
+
+    def _plan(self, item: Item) -> list[Mapping[str, Any]]:
+        plans = next(one["activities"] for one in self.scenarios if one["id"] == item.scenario)
+        return [plan for plan in plans if plan["id"] == item.id]
+
+    def _room_words(self, item: Item, plan: Mapping[str, Any]) -> str:
+        """Say how many people the places of a course with a caseload can take in, and how many began."""
+        horizon = next(one["horizon"] for one in self.scenarios if one["id"] == item.scenario)
+        found = room(plan, month_text(month_number(horizon["start"]) + horizon["months"]))
+        counted = self._reached.get((item.scenario, item.id))
+        if found is None or counted is None:
+            return ""
+        mean, months, most = found
+        return self.t(
+            "grounds_room",
+            activity=self.activities[item.id],
+            scenario=self.quoted[item.scenario],
+            places=number(plan["places"], self.lang),
+            mean=number(mean, self.lang, 1),
+            months=number(months, self.lang),
+            most=number(most, self.lang),
+            started=number(counted["started"], self.lang, 1),
+        )
+
+    @property
+    def grounds_overview(self) -> Table | None:
+        """One row an activity item: whom it acted on, what it rests on, and how long people waited."""
+        if not self.grounds:
+            return None
+        bodies = [
+            (self.titles[scenario], [self._grounds_row(item) for item in self.grounds if item.scenario == scenario])
+            for scenario in dict.fromkeys(item.scenario for item in self.grounds)
+        ]
+        keys = ("acting", "grade", "persons", "wait_mean", "wait_longest", "wait_never")
+        columns = [self.t("grounds_activity"), *(self.t(f"grounds_{key}") for key in keys)]
+        return Table(self.t("grounds_overview"), columns, bodies, self.t("grounds_overview_note"))
+
+    def _grounds_row(self, item: Item) -> Sequence[Cell]:
+        waited = self._waited.get((item.scenario, item.id))
+        waits = ["–"] * 3
+        if waited is not None:
+            waits = [number(waited["mean"], self.lang, 1), number(waited["longest"], self.lang)]
+            waits.append(percent(waited["never"], self.lang, 0))
+        acting = self.t("grounds_of", acting=len(item.acting), all=len(item.changes))
+        held: Cell = (acting, self.t("grounds_held")) if item.type.occupies else acting
+        return [self.activities[item.id], held, item.grade or "–", self._persons(item), *waits]
+
+    def _persons(self, item: Item) -> Cell:
+        """Say on how many persons an item acted in a run."""
+        counted = self._reached.get((item.scenario, item.id))
+        if counted is None:
+            return "–"
+        if item.type.raises_reach_of and not counted["covered"]:
+            return "–", self.t("grounds_through")
+        met = number(counted["contacted"], self.lang, 1)
+        of = "covered" if item.type.kind == "lever" or item.type.acts_on == "partner" else "started"
+        persons = number(counted[of], self.lang, 1)
+        return (persons, self.t("grounds_met", met=met)) if counted["contacted"] else persons
+
+    @property
+    def grounds_table(self) -> Table | None:
+        """One row an effect of every activity item; those that are nil together in one."""
+        bodies = [(self._grounds_heading(item), self._grounds_rows(item)) for item in self.grounds if item.changes]
+        if not bodies:
+            return None
+        columns = [self.t(f"grounds_{key}") for key in ("change", "during", "after", "grade", "source")]
+        return Table(self.t("grounds_table"), columns, bodies, self.t("grounds_table_note"), words=True)
+
+    @property
+    def grounds_open(self) -> bool:
+        """Whether the effects are few enough to stand open on the page."""
+        return len(self.grounds) <= _AT_A_GLANCE
+
+    def _grounds_heading(self, item: Item) -> str:
+        heading = f"{self.activities[item.id]} ({self.titles[item.scenario]})"
+        if item.strength == 1:
+            return heading
+        return f"{heading}. {self.t('grounds_strength', strength=percent(item.strength, self.lang, 0))}"
+
+    def _grounds_rows(self, item: Item) -> list[Sequence[Cell]]:
+        rows = [self._change_row(item, change) for change in item.acting]
+        if item.idle:
+            rows.append(self._idle_row(item))
+        return rows
+
+    def _change_row(self, item: Item, change: Change) -> Sequence[Cell]:
+        cells = [self._effect_cell(effect) for effect in (change.during, change.after)]
+        return [change.line.words(item.type, self.lang), *cells, *self._card_cells(change.effects)]
+
+    def _effect_cell(self, effect: Effect | None) -> Cell:
+        if effect is None:
+            return "–"
+        return size_words(effect.value, effect.low, effect.high, effect.unit, self.lang)
+
+    def _card_cells(self, effects: Sequence[Effect]) -> list[Cell]:
+        """Return the grades and the sources of numbers, each once."""
+        grades = " / ".join(sorted({effect.grade for effect in effects}))
+        return [grades, source_words([id for effect in effects for id in effect.sources], self.lang)]
+
+    def _idle_row(self, item: Item) -> Sequence[Cell]:
+        """Gather the effects of an item that are nil, with the widest of their ranges as hazard ratios."""
+        effects = [effect for change in item.idle for effect in change.effects]
+        ratios = [effect for effect in effects if effect.unit == "log_hazard_ratio"]
+        limits = ""
+        if ratios:
+            low, high = min(effect.low for effect in ratios), max(effect.high for effect in ratios)
+            words = self.t("to", low=digits(math.exp(low), self.lang), high=digits(math.exp(high), self.lang))
+            limits = self.t("grounds_range", range=words)
+        names = "; ".join(change.line.words(item.type, self.lang) for change in item.idle)
+        return [(self.t("grounds_idle"), names), (self.t("grounds_zero"), limits), "–", *self._card_cells(effects)]
 
     # --- fit ------------------------------------------------------------------------------------------------
 
@@ -1282,6 +1464,11 @@ class _Report:
                 source = source_of(id)
                 places.setdefault(replace(source, locator="").cite(), {})[source.locator] = None
         return [(cited, "; ".join(place for place in found if place)) for cited, found in sorted(places.items())]
+
+
+def _by_item(frame: pd.DataFrame) -> dict[tuple[str, str], plots.Row]:
+    """Return the rows of a table whose index is scenario and item."""
+    return dict(zip(frame.index, plots.records(frame), strict=True))
 
 
 def _unbroken(words: str) -> str:

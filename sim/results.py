@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .activities import catalogue
+from .activities.base import CLARIFIED
 from .errors import Problem, ResultError, nearest
 from .locale import default_language
 from .measures import MEASURES
@@ -126,6 +127,10 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "left_queue",
         "left_target_group",
         "closed",
+        *CLARIFIED,
+        "took_opening",
+        "contacted",
+        "covered",
     ),
     "costs": ("scenario", "activity", "draw", "replicate", "year", "payer", "item", "amount_dkk", "price_year"),
     "flows": ("scenario", "cohort", "month_0", "month_1", "month_2", "group_0", "group_1", "group_2", "persons"),

@@ -7,13 +7,14 @@ because among so many numbers some would else look decisive by luck.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from .activities.idle import idle_in
 from .errors import ParameterError
 from .headline import DECISIVE, first_headline, luck
 from .measures import MEASURES, grouped
@@ -191,12 +192,18 @@ Shifts = tuple[np.ndarray, np.ndarray]
 
 
 def _shifts(trial: Trial, numbers: Sequence[Assumed], workers: int, progress: Progress | None) -> dict[Assumed, Shifts]:
-    """Try each number at both ends of its range."""
+    """Try each number at both ends of its range; what another number holds at rest moves nothing."""
     reference = [trial.lived(scenario, trial.parameters) for scenario in trial.scenarios]
     now = trial.headlines(reference)
-    ends = _ends(numbers)
+    idle = [idle_in(scenario) for scenario in trial.scenarios]
+    ends = _ends([number for number in numbers if not rests(number, idle)])
     found = dict(zip(ends, _tried(trial, ends, reference, workers, progress), strict=True))
     return {n: (found.get((n, n.low), now) - now, found.get((n, n.high), now) - now) for n in numbers}
+
+
+def rests(number: Assumed, idle: Sequence[Mapping[str, bool]]) -> bool:
+    """Return whether a number of an activity cannot act in any scenario; ``idle`` as of ``idle_in``, one a scenario."""
+    return "." in number.parameter and all(of.get(number.parameter, True) for of in idle)
 
 
 def _ends(numbers: Sequence[Assumed]) -> list[tuple[Assumed, float]]:

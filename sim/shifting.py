@@ -26,6 +26,10 @@ SLOWED_BY_BARRIERS: Final = {
 """Moves towards work, by the state left, that every barrier slows by its factor: barriers multiply."""
 
 
+_MARGIN: Final = 1e-6
+"""Room for rounding in a bound on a chance."""
+
+
 def _destinations(states: Sequence[str]) -> np.ndarray:
     """Return which phases count as one of ``states``."""
     return np.isin(PHASE_STATE, [CODE[state] for state in states])
@@ -85,6 +89,14 @@ class OwnHazards:
         slowed: np.ndarray = np.any(self._slowed, axis=1)[people.state[rows]] & (people.birth[rows] <= -18 * 12)
         return slowed
 
+    def at_most(self, rows: np.ndarray, given: np.ndarray, people: Population) -> np.ndarray:
+        """Return what is added at most to any log hazard of ``rows``; arguments as of :meth:`shifts`."""
+        found = np.maximum(given[[name in self._to or name in self._passages for name in self._names]], 0).sum(axis=0)
+        if self.barriers_act:
+            level = self._level[people.stream.block[rows], _group(people.phase[rows])]
+            found += np.maximum(-level, 0).max(axis=1) + np.maximum(self._barrier, 0).sum()
+        return np.asarray(found)
+
     def shifts(self, rows: np.ndarray, given: np.ndarray, people: Population) -> np.ndarray:
         """Return what is added to the log hazards of ``rows``, shape (rows, phases); ``given`` (names, rows)."""
         state = people.state[rows]
@@ -125,7 +137,8 @@ def _flags(barriers: np.ndarray) -> np.ndarray:
 def moved_on_their_own(
     events: Events,
     own: np.ndarray,
-    shifts: np.ndarray,
+    hazards: OwnHazards,
+    given: np.ndarray,
     held: np.ndarray,
     month: int,
     people: Population,
@@ -134,16 +147,21 @@ def moved_on_their_own(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return who moves this month, ascending, and into which phase: by their ``own`` hazards, all others as drawn.
 
-    ``own`` is a mask of all residents; for those in it, ``shifts`` as of :meth:`OwnHazards.shifts`, and whether they
-    are ``held``: neither leave nor enter usual activation at its rate, and stand in activation on whatever cash benefit
+    ``own`` is a mask of all residents; for those in it, ``given`` as of :meth:`OwnHazards.shifts`, and whether they are
+    ``held``: neither leave nor enter usual activation at its rate, and stand in activation on whatever cash benefit
     they come to.
     """
     rows = np.flatnonzero(own)
-    hazard = tables.hazard[people.row[rows]] * np.exp(shifts)
+    bits = stream.bits("move", month, rows) >> np.uint64(32)
+    # Few move in a month: whose draw is above the limit of the highest hazard possible needs no more.
+    chance = np.minimum(tables.leave[people.row[rows]] * 2.0**-32, 1 - _MARGIN)
+    highest = -np.log1p(-chance) * np.exp(hazards.at_most(rows, given, people))
+    asked = np.flatnonzero(bits * 2.0**-32 < -np.expm1(-highest) + _MARGIN)
+    rows, bits, given, held = rows[asked], bits[asked], given[:, asked], held[asked]
+    hazard = tables.hazard[people.row[rows]] * np.exp(hazards.shifts(rows, given, people))
     switches = SWITCHES[people.row[rows] % len(SWITCHES)]
     hazard[held] = np.where(switches[held], 0.0, hazard[held])
     limits = threshold(probabilities(hazard, switches).cumsum(axis=-1))
-    bits = stream.bits("move", month, rows) >> np.uint64(32)
     goes = np.flatnonzero(bits < limits[:, -1])
     kept = ~own[events.moved]
     moved = np.concatenate([events.moved[kept], rows[goes]])

@@ -166,16 +166,18 @@ def flow_targets_of(found: Mapping[str, Mapping[str, str]]) -> tuple[Target, ...
         if not id.startswith("fig4_13_") and id not in _OTHER_READINGS:
             continue
         cohort = _COHORT[row["from_state"]]
-        wider = 0.01 if id == _READ_TWICE and row["value"] == book[id]["value"] else 0.0
+        value = float(row["value"])
+        wider = 0.01 if id == _READ_TWICE and value == float(book[id]["value"]) else 0.0
+        low, high = published_interval(id, value, row["precision"])
         target = Target(
             id=id,
             measure=_BENEFIT[row["to_state"]],
             group_by="cohort",
             group=cohort,
             month=f"{row['year_to']}-12",
-            published=float(row["value"]),
-            low=float(row["value"]) - (0 if row["precision"] == "at_least" else _HALF_PER_CENT),
-            high=float(row["value"]) + _HALF_PER_CENT + wider,
+            published=value,
+            low=low,
+            high=high + wider,
             n=int(float(found[COHORT_SIZES[row["from_state"]]]["value"])),
             remainder="_derived_" in id,
             reading="b" if id in _OTHER_READINGS else "a",

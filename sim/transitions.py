@@ -238,21 +238,43 @@ def hazards(parameters: ParameterSet, year: int, moves: Iterable[Move] = MOVES) 
     Those of ``moves`` alone, if they are given.
     """
     table = np.zeros((*_SIZES.values(), len(CELLS), len(PHASES)))
-    classes = {age.key: code for code, age in enumerate(AGE_CLASSES)}
     dated = {name: factor(parameters, year) for name, factor in DATED.items()}
-    for move in moves:
-        origin = PHASE_CODE[move.origin]
-        ages = [classes[age] for age in move.ages]
+    for move, ages, rates in _undated(parameters, moves):
         factor, rest = dated_factors(move, dated)
-        for k, months in enumerate(duration_labels(PHASES[origin])):
-            rate = np.full((1, 1, 1), 1.0 if move.terms else CERTAIN)
-            for term in (*move.terms, *([move.early] if move.early and k == 0 else [])):
-                rate = rate * _values(parameters, term, ages, months)
-            cell = FIRST_CELL[origin] + k
+        for cell, rate in enumerate(rates, start=FIRST_CELL[PHASE_CODE[move.origin]]):
             table[ages, :, :, cell, PHASE_CODE[move.to]] += rate * factor
             if move.rest_to is not None:
                 table[ages, :, :, cell, PHASE_CODE[move.rest_to]] += rate * rest
     return table
+
+
+_Rates = list[tuple[Move, list[int], list[np.ndarray]]]
+
+
+def _undated(parameters: ParameterSet, moves: Iterable[Move]) -> _Rates:
+    """Return moves, their age classes, and by duration class their hazards without the factors of the year.
+
+    Those of all moves are kept for the next years of the same parameters.
+    """
+    if moves is not MOVES:
+        return list(_rates(parameters, moves))
+    if parameters.digest not in _UNDATED:
+        while len(_UNDATED) >= _KEPT:
+            _UNDATED.pop(next(iter(_UNDATED)))
+        _UNDATED[parameters.digest] = list(_rates(parameters, moves))
+    return _UNDATED[parameters.digest]
+
+
+def _rates(parameters: ParameterSet, moves: Iterable[Move]) -> Iterable[tuple[Move, list[int], list[np.ndarray]]]:
+    classes = {age.key: code for code, age in enumerate(AGE_CLASSES)}
+    for move in moves:
+        ages, found = [classes[age] for age in move.ages], []
+        for k, months in enumerate(duration_labels(PHASES[PHASE_CODE[move.origin]])):
+            rate = np.full((1, 1, 1), 1.0 if move.terms else CERTAIN)
+            for term in (*move.terms, *([move.early] if move.early and k == 0 else [])):
+                rate = rate * _values(parameters, term, ages, months)
+            found.append(rate)
+        yield move, ages, found
 
 
 def steady_past(parameters: ParameterSet, year: int) -> np.ndarray:
@@ -329,6 +351,7 @@ class Tables:
 
 
 _MADE: dict[tuple[str, int], Tables] = {}
+_UNDATED: dict[str, _Rates] = {}
 
 FRAILTIES = 2
 """Classes of a pupil's own propensity to take a side job: 0 low, 1 high, half of all in each."""

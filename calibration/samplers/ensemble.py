@@ -32,6 +32,7 @@ _MOVES: Final = ((emcee.moves.DEMove, 0.8), (emcee.moves.DESnookerMove, 0.2))
 _WIDER: Final = 1.15
 """Scale of proposals around an optimum over that of the normal distribution with the same curvature there."""
 _SETTINGS: Final = "settings.json"
+_PART: Final = ".part"
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def _path(folder: Path, ensemble: int, block: int) -> Path:
 def _store(path: Path, block: _Block) -> None:
     """Write a block so that it is there whole or not at all."""
     kind, keys, *rest = block.random_state
-    part = path.with_suffix(".part")
+    part = path.with_suffix(_PART)
     with part.open("wb") as handle:
         np.savez(
             handle,
@@ -208,11 +209,27 @@ def _open(folder: Path, settings: dict[str, Any]) -> None:
         if path.read_text(encoding="utf-8") != written:
             raise ResultError([Problem("checkpoint_other", values={"folder": folder})])
         return
-    if any(folder.iterdir()):
+    # A part of a file is what an earlier computation was killed over.
+    if any(entry.suffix != _PART for entry in folder.iterdir()):
         raise ResultError([Problem("checkpoint_other", values={"folder": folder})])
-    part = path.with_suffix(".part")
+    part = path.with_suffix(_PART)
     part.write_text(written, encoding="utf-8")
     os.replace(part, path)
+
+
+def forget(folder: Path) -> None:
+    """Remove what :func:`sample` keeps in ``folder``, and the folder when nothing else is in it."""
+    if folder.is_dir():
+        settings = folder / _SETTINGS
+        for path in (settings, settings.with_suffix(_PART), *folder.glob("ensemble-*-block-*")):
+            path.unlink(missing_ok=True)
+    remove_if_empty(folder)
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove ``folder`` when it is there and nothing is in it."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 # --- the whole

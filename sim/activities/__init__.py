@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from ..declared import read_declared
 from ..eligibility import Eligibility
 from ..errors import ParameterError, Problem, nearest
 from ..parameters import Parameter
@@ -109,13 +110,11 @@ class Family:
 
 @cache
 def _declared() -> tuple[Mapping[str, Family], Mapping[str, ActivityType]]:
-    from ruamel.yaml import YAML
-
     families: dict[str, Family] = {}
     found: dict[str, ActivityType] = {}
     problems: list[Problem] = []
     for path in sorted(Path(__file__).parent.glob("[a-z]*.yaml")):
-        file = YAML(typ="safe", pure=True).load(path)
+        file = read_declared(path)
         families[file["family"]] = Family(file["family"], file["label_da"], file["label_en"])
         for entry in file["activities"]:
             try:

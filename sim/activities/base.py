@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from ..population import Population
 from ..states import MOVES, ORIGINS, PHASE_CODE, PHASES, SEXES, STATES
+
+if TYPE_CHECKING:
+    from ..population import Population
 
 NEW, HANDED, WAITING, ENROLLED, DONE, UNSERVED = range(6)
 """Where a resident stands with an activity: not referred yet (0, so that fresh memory says so), promised a place in
@@ -25,11 +27,15 @@ CLARIFIED: Final = {
 }
 """Events of clarification, and the state each leads to; the last one changes nothing."""
 
+ASIDE: Final = ("contacted", "covered")
+"""Events that are no step on the resident's own way through the activity: met by a participant, under a lever in force,
+helped through the partner."""
+
 OUTCOMES: Final = ("clarified_to_flex_job", "clarified_to_pension", "clarified_closer")
 """Numbers that hold the shares of the clarified with each outcome, in the order of ``CLARIFIED``; the rest: none."""
 
 THEN: Final = {
-    "referred": NEW,
+    "referred": UNCHANGED,
     "declined": DONE,
     "queued": WAITING,
     "gave_up": UNSERVED,
@@ -41,8 +47,7 @@ THEN: Final = {
     "closed": DONE,
     **dict.fromkeys(CLARIFIED, DONE),
     "took_opening": DONE,
-    "contacted": UNCHANGED,
-    "covered": UNCHANGED,
+    **dict.fromkeys(ASIDE, UNCHANGED),
 }
 """What can happen to a resident in a course, and where that leaves the resident with the activity."""
 EVENTS: Final = tuple(THEN)
@@ -174,6 +179,7 @@ class QueueMonth(NamedTuple):
     clarified_none: np.ndarray
     took_opening: np.ndarray
     contacted: np.ndarray
+    covered: np.ndarray
 
 
 class Shifts(NamedTuple):

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from ..declared import read_declared
 from ..errors import ParameterError, Problem
 from ..parameters import Parameter
 from ..sources import ASSUMPTION
@@ -30,9 +31,7 @@ _OTHER_MOVES: Final = {
 
 @cache
 def _shared() -> Mapping[str, Any]:
-    from ruamel.yaml import YAML
-
-    found: dict[str, Any] = YAML(typ="safe", pure=True).load(Path(__file__).with_name("_cards.yaml"))
+    found: dict[str, Any] = dict(read_declared(Path(__file__).with_name("_cards.yaml")))
     found["cards"] = {card["id"]: _NEITHER | card for card in found["cards"]}
     return found
 
@@ -40,6 +39,11 @@ def _shared() -> Mapping[str, Any]:
 def mechanics() -> tuple[str, ...]:
     """Return what an activity may name under ``mechanics``."""
     return (*_shared()["mechanics"], "eases")
+
+
+def cards_of_mechanic(name: str) -> tuple[str, ...]:
+    """Return the ids of the numbers that a mechanic brings, whatever the barrier it eases."""
+    return tuple(_shared()["mechanics"].get(name, ("eases_<barrier>",)))
 
 
 def effect_name(effect: str | Mapping[str, Any]) -> str:

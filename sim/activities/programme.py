@@ -16,6 +16,7 @@ import numpy as np
 from ..eligibility import GROUPS, group_of
 from ..engine.entries import (
     Ends,
+    Luck,
     Queues,
     Stands,
     Target,
@@ -24,8 +25,9 @@ from ..engine.entries import (
     admitted,
     endings,
     handed_to,
+    heard,
     in_target_group,
-    referable,
+    packed,
 )
 from ..engine.streams import Stream, mix, moment_key, subject_key
 from ..population import Population
@@ -38,6 +40,7 @@ from .base import (
     CODE_OF,
     ENROLLED,
     EVENTS,
+    FORMS,
     HANDED,
     NEW,
     OUTCOMES,
@@ -54,12 +57,16 @@ from .reach import Hearing
 _PAST = {"course": np.int16, "row": np.int32, "month": np.int16, "dose": np.float64}
 _NONE = np.empty((3, 0), dtype=np.int64)
 _NOBODY = np.empty(0, dtype=np.int64)
+_AWAY = np.uint8(255)
+"""Instead of a state: not in the area."""
 _STAYS = len(EVENTS)
 """Code of no event."""
 _ENDS = Ends(*(CODE_OF.get(name, _STAYS) for name in Ends._fields))
 _THEN = np.array(list(THEN.values()), dtype=np.uint8)
 _STANDS = Stands(NEW, HANDED, ENROLLED)
 _CLARIFIED = np.array([CODE_OF[event] for event in CLARIFIED])
+FULL_WEEK = 37.0
+"""Hours of a full-time working week."""
 RULE_225_FROM = "2016-04"
 """First month of the 225-hour rule (evidence ``rule_225_hours``)."""
 NEWCOMERS_A_MONTH = 0.012
@@ -187,9 +194,8 @@ class Programme:
         self._has_next: np.ndarray = np.any(follows >= 0, axis=1)
         taken = np.where(self._kind == "lever", -1, self._until)
         factor = self._reach_factors(plans, months)
-        self._hearing = Hearing(
-            plans, [c.type for c in self.courses], self._target, (self._first, taken), factor, stream, self._subjects
-        )
+        values, kinds = [plan.values for plan in plans], [course.type for course in self.courses]
+        self._hearing = Hearing(values, kinds, self._target, (self._first, taken), factor, stream, self._subjects)
         self._known = 0
         self._handed = self._waiting = self._enrolled = _NONE
         self._relation = self._received = np.empty(0)
@@ -202,6 +208,8 @@ class Programme:
         self._counted: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
         self._traits = np.zeros(room, dtype=np.uint8)
         self._group = np.zeros(room, dtype=np.uint8)
+        self._seen = np.full(room, _AWAY, dtype=np.uint8)
+        self._packed = np.zeros(room, dtype=np.uint64)
         self.busy = np.zeros(room, dtype=bool)
         """Whose week a course fills, by row."""
         self._covered = np.zeros((len(plans) if self._wide.any() else 0, room), dtype=bool)
@@ -248,7 +256,8 @@ class Programme:
         self._acting = Acting([plan.values for plan in plans], types, self._stream.engine, quality)
         self._on_side_jobs = self._acting.on_side_jobs()
         self._virtual = of("virtual_quality", 1.0)
-        self._staff, self._caseload, self._elasticity = of("staff"), of("caseload_per_staff"), of("caseload_elasticity")
+        self._staff, self._staff_hours = of("staff"), of("staff_hours_per_week", FULL_WEEK)
+        self._caseload, self._elasticity = of("caseload_per_staff"), of("caseload_elasticity")
         self._build, self._turnover = of("relation_months"), -np.expm1(-of("staff_turnover_per_month"))
         self._clarifies = -np.expm1(-of("clarification_per_month"))
         outcomes = np.stack([of(id) for id in OUTCOMES])
@@ -266,8 +275,8 @@ class Programme:
         self._lasts[: len(plans)] |= self._contact > 0
         self._acts = np.any([self._acting.acts(way) for way in ("itself", "role models")], axis=0)
         """Courses that act on their participants while they last."""
-        self._weighs = bool((quality < 1).any() or (self._staff > 0).any() or (self._build > 0).any())
-        """Whether a place may count less than fully, closures aside."""
+        self._weighs = (quality < 1) | (self._staff > 0) | (self._build > 0)
+        """Courses in which a place may count less than fully, closures aside."""
         self._priority = [at for at, plan in enumerate(plans) if plan.priority != "first_come"]
 
     def _last_places(self, months: int) -> np.ndarray:
@@ -328,11 +337,11 @@ class Programme:
             return NOTHING
         before = len(self.log)
         self._ended.clear()
-        who = Who(people.birth, people.state, self._group[: len(people)], people.in_area)
+        who, changed, states_before = self._look(people)
         self._pause(month)
         clarified, to = self._clarify(month, people)
         lost = self._leave(month, people, who)
-        self._refer(month, people, who)
+        self._refer(month, people, who, self._hearing.due(month, who, changed, states_before))
         entered, offered, states, jobs = self._enrol(month, people)
         began = self._enrolled[:, self._enrolled.shape[1] - len(entered) :]
         affected = np.concatenate([entered[self._on_side_jobs[began[0]]], self._cover(month, who, people)])
@@ -355,7 +364,8 @@ class Programme:
             self._covered = _wider(self._covered, more, 0)
             self._place = np.full(self._status.shape[1], -1, dtype=np.int32)
             self._traits, self._group = _wider(self._traits, more, 0), _wider(self._group, more, 0)
-            self.busy = _wider(self.busy, more, 0)
+            self.busy, self._packed = _wider(self.busy, more, 0), _wider(self._packed, more, 0)
+            self._seen = _wider(self._seen, more, int(_AWAY))
         if rows > self._known:
             new = slice(self._known, rows)
             for bit, has in enumerate(TRAITS.values()):
@@ -363,6 +373,21 @@ class Programme:
             self._group[new] = group_of(people.sex[new], people.origin[new], people.barriers[new])
             self._known = rows
         self._hearing.grow(self._status.shape[1])
+
+    def _look(self, people: Population) -> tuple[Who, np.ndarray, np.ndarray]:
+        """Return what target groups depend on, the rows whose state is another than when last looked at, and from what.
+
+        Who is not in the area is in no state (255).
+        """
+        rows = len(people)
+        # All bits of the state are set for who is not in the area: 0 - 1 is 255.
+        here = people.state | (people.in_area.view(np.uint8) - np.uint8(1))
+        changed = np.flatnonzero(self._seen[:rows] != here)
+        before = self._seen[changed]
+        self._seen[:rows] = here
+        columns = (people.birth, people.state, self._group[:rows], people.in_area)
+        self._packed[changed] = packed(*(column[changed] for column in columns))
+        return Who(*columns, self._packed), changed, before
 
     # --- the steps of a month
 
@@ -486,10 +511,11 @@ class Programme:
         self._handed = _together(self._handed, handed)
         return asked[taken]
 
-    def _refer(self, month: int, people: Population, who: Who) -> None:
-        referred = self._reach_people(month, people, who)
-        course, row, _ = referred
-        says_yes = self._draw("take-up", month, referred) < self._take_up[self._traits[row], course]
+    def _refer(self, month: int, people: Population, who: Who, due: np.ndarray) -> None:
+        """Refer whom channels or participants reach now and who can be referred, and those handed over."""
+        referred, says_yes = self._reach_people(month, due, who)
+        if self._contact.any():
+            self._contacted = self._bring(month, people, who)
         handed = self._received_over(month, who)
         queued = _together(handed, _of(referred, says_yes))
         queued = _of(queued, np.argsort(self._draw("queue", month, queued), kind="stable"))
@@ -499,22 +525,31 @@ class Programme:
         self._note(month, np.repeat(codes, [part.shape[1] for part in parts]), np.concatenate(parts, axis=1))
         self._waiting = _together(self._waiting, queued)
 
-    def _reach_people(self, month: int, people: Population, who: Who) -> np.ndarray:
-        """Return who is referred this month: whom channels or participants reach now and who can be referred."""
-        due, brought = self._hearing.due(month, who), self._contacted
-        inside = self._hearing.inside(month, due, who)
-        reached = inside.copy()
-        reached[inside] = self._hearing.counts(month, _of(due, inside), who)
-        both = np.concatenate([self._in_target_group(brought, month, who), reached])
-        engine, all = self._stream.engine, _together(brought, due)
-        can, again = referable(engine, all, both, self._queues, self._status, _STANDS)
-        later = inside & ~reached
-        later[again[again >= brought.shape[1]] - brought.shape[1]] = True
-        self._hearing.again(month, _of(due, later), who)
+    def _reach_people(self, month: int, due: np.ndarray, who: Who) -> tuple[np.ndarray, np.ndarray]:
+        """Return who is referred this month, of those ``due`` and those brought along, and who of them says yes."""
+        brought, hearing, stream = self._contacted, self._hearing, self._stream
         self._contacted = _NONE
-        if self._contact.any():
-            self._contacted = self._bring(month, people, who)
-        return _of(all, can)
+        all, first = _together(brought, due), brought.shape[1]
+        keys = [moment_key(decision, month) for decision in ("channel", "take-up")]
+        luck = Luck(stream.keys, self._subjects, *keys)
+        can, yes, again = heard(
+            stream.engine,
+            all,
+            first,
+            month,
+            self._target,
+            hearing.hears,
+            who,
+            hearing.chances(month),
+            luck,
+            self._queues,
+            self._status,
+            _STANDS,
+            self._traits,
+            self._take_up,
+        )
+        hearing.again(_of(all, again))
+        return _of(all, can), yes
 
     def _in_target_group(self, entries: np.ndarray, month: int, who: Who) -> np.ndarray:
         return in_target_group(self._stream.engine, entries, month, self._target, who)
@@ -659,8 +694,9 @@ class Programme:
         entries = self._enrolled
         weight = np.ones(entries.shape[1])
         suspended = self._closed(month, "placement")
-        if self._weighs or self._closures:
-            weight = self._weights(month, suspended)
+        asked = np.flatnonzero((self._weighs | self._closed(month, *FORMS))[entries[0]])
+        if len(asked):
+            weight[asked] = self._weights(month, suspended, asked)
         self._received += weight
         course, row, _ = entries
         acts = self._acts[course]
@@ -684,21 +720,21 @@ class Programme:
         there = now[1] >= 0
         self._now = Now(now[:, there], weight[there])
 
-    def _weights(self, month: int, suspended: np.ndarray) -> np.ndarray:
-        """Return how strongly each place counts: quality, contact with staff, and relation to them."""
-        course, row, _ = self._enrolled
+    def _weights(self, month: int, suspended: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        """Return how strongly places ``asked`` about count: quality, contact with staff, and relation to them."""
+        course, row, _ = _of(self._enrolled, asked)
         mode = np.where(self._closed(month, "group", "individual"), self._virtual, 1.0)
         mode[suspended] = 0.0
         weight = (self._acting.quality * mode)[course]
         group = self._groups(course, row)
-        size = np.bincount(group, minlength=self._n_groups)[group]
-        full = (self._staff * self._caseload)[course]
+        size = np.bincount(group, minlength=self._n_groups)[group]  # All of a course are asked about, or none.
+        full = (self._staff * self._staff_hours / FULL_WEEK * self._caseload)[course]
         contact = np.where(full > 0, np.minimum(full / np.maximum(size, 1), 1.0), 1.0)
         weight *= contact ** self._elasticity[course]
         if (self._build > 0).any():
             self._relation[self._lose_contact(month)] = month
-            build = self._build[course]
-            weight *= np.where(build > 0, np.minimum((month - self._relation + 1) / np.maximum(build, 1), 1.0), 1.0)
+            build, since = self._build[course], self._relation[asked]
+            weight *= np.where(build > 0, np.minimum((month - since + 1) / np.maximum(build, 1), 1.0), 1.0)
         return weight
 
     def _lose_contact(self, month: int) -> np.ndarray:
@@ -758,8 +794,7 @@ class Programme:
         for month, runs, stocks, flows in self._counted:
             if runs[code]:
                 named = dict(zip(EVENTS, flows[:, code], strict=True))
-                for unseen in ("queued", "covered"):
-                    del named[unseen]
+                del named["queued"]
                 places = int(self._places_in(month)[code]) if month <= self._until[code] else 0
                 enrolled, waiting = stocks[:, code]
                 started = named.pop("enrolled")
@@ -790,7 +825,7 @@ class Programme:
     @property
     def nbytes(self) -> int:
         """Bytes held for the residents there have been so far, whatever happens."""
-        held = (self._status, self._place, self._traits, self._group, self._covered)
+        held = (self._status, self._place, self._traits, self._group, self._covered, self._seen, self._packed)
         share = self._known / max(self._status.shape[1], 1)
         return int(share * (sum(column.nbytes for column in held) + self._hearing.nbytes))
 

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .streams import MULTIPLIERS, mix
+
 
 class Target(NamedTuple):
     """Whom each course is for: ages in months from ``youngest`` on and below ``oldest``, ``member`` by state code, and
@@ -21,12 +23,48 @@ class Target(NamedTuple):
 
 
 class Who(NamedTuple):
-    """Columns of the residents that a target group depends on."""
+    """Columns of the residents that a target group depends on, and all of them in one number (:func:`packed`).
+
+    The compiled engine reads the number: one place in memory for each resident instead of four.
+    """
 
     birth: np.ndarray
     state: np.ndarray
     group: np.ndarray
     in_area: np.ndarray
+    packed: np.ndarray
+
+
+BORN_FROM = 32_768
+"""Added to the month of birth so that it is no negative number."""
+
+
+def packed(birth: np.ndarray, state: np.ndarray, group: np.ndarray, in_area: np.ndarray) -> np.ndarray:
+    """Return, uint64: month of birth + ``BORN_FROM`` in the lowest 16 bits, state and group in 8 each, in the area."""
+    found = in_area.astype(np.uint64) << np.uint64(32)
+    found |= group.astype(np.uint64) << np.uint64(24)
+    found |= state.astype(np.uint64) << np.uint64(16)
+    found |= (birth.astype(np.int64) + BORN_FROM).astype(np.uint64)
+    return found
+
+
+class Chances(NamedTuple):
+    """With what chance those whom channels reach at the highest hazard of a course are reached at their own.
+
+    ``chance`` by (course, state, band of age); bands end at ``limit`` (courses, bands), ages in months.
+    """
+
+    limit: np.ndarray
+    chance: np.ndarray
+
+
+class Luck(NamedTuple):
+    """What draws are made of: person keys, subject keys by course, and the keys of two decisions of the month."""
+
+    keys: np.ndarray
+    subjects: np.ndarray
+    channel: np.uint64
+    take_up: np.uint64
 
 
 class Reach(NamedTuple):
@@ -131,7 +169,7 @@ def in_target_group(engine: str, entries: np.ndarray, month: int, target: Target
     if engine == "numba":
         from .kernels import in_target_group as compiled
 
-        found: np.ndarray = compiled(entries, month, *target, *who)
+        found: np.ndarray = compiled(entries, month, *target, who.packed)
         return found
     course, row, _ = entries
     age = month - who.birth[row].astype(np.int64)
@@ -181,7 +219,7 @@ def entering(
     if engine == "numba":
         from .kernels import entering as compiled
 
-        found: np.ndarray = compiled(rows, was, month, *entrances, target.oldest, target.allowed, *who, pending)
+        found: np.ndarray = compiled(rows, was, month, *entrances, target.oldest, target.allowed, who.packed, pending)
         return found
     change = was.astype(np.int64) * entrances.states + who.state[rows]
     many = entrances.first[change + 1] - entrances.first[change]
@@ -267,28 +305,61 @@ def endings(
     )
 
 
-def referable(
-    engine: str, entries: np.ndarray, inside: np.ndarray, queues: Queues, status: np.ndarray, stands: Stands
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return which of ``entries`` can be referred to their course now, and which may be another time (indices).
+def heard(
+    engine: str,
+    entries: np.ndarray,
+    brought: int,
+    month: int,
+    target: Target,
+    hears: np.ndarray,
+    who: Who,
+    chances: Chances,
+    luck: Luck,
+    queues: Queues,
+    status: np.ndarray,
+    stands: Stands,
+    traits: np.ndarray,
+    take_up: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return which of ``entries`` are referred to their course now, who of them says yes, and who may be another time.
 
-    Referred can be who is ``inside`` the target group, stands new with the course's activity (``status`` by activity
-    and resident) and is not enrolled in any of the activities before it. Each resident is referred to an activity once,
-    by the first entry that can. Who is outside comes back when entering the target group anew.
+    The first ``brought`` come with a participant and need be of the target group only; channels have reached the
+    others, who must be in a state that some channel reaches (``hears``, by course and state) and are reached by
+    ``chances``. Referred can be who stands new with the course's activity (``status`` by activity and resident) and is
+    not enrolled in any of the activities before it. Each resident is referred to an activity once, by the first entry
+    that can. Yes is said by the chance ``take_up`` (traits, courses). The first and the third are indices, the second a
+    mask of the first. Who is outside comes back when entering the target group anew.
     """
     if engine == "numba":
-        from .kernels import referable as compiled
+        from .kernels import heard as compiled
 
-        can, again = compiled(entries, inside, queues.activity, queues.before, status, *stands)
-        return can, again
+        one, two = MULTIPLIERS
+        columns = (who.packed, *chances, *luck, one, two, queues.activity, queues.before, status, *stands, traits)
+        can, yes, again = compiled(entries, brought, month, *target, hears, *columns, take_up)
+        return can, yes, again
     course, row, _ = entries
+    channel = np.arange(len(course)) >= brought
+    inside = in_target_group(engine, entries, month, target, who)
+    inside &= ~channel | hears[course, who.state[row]]
+    age = month - who.birth[row].astype(np.int64)
+    band = np.minimum((age[:, None] >= chances.limit[course]).sum(axis=1), chances.limit.shape[1] - 1)
+    chance = chances.chance[course, who.state[row], band]
+    missed = inside & channel & (_uniform(luck, luck.channel, entries) >= chance)
     kind = queues.activity[course]
     stand = status[kind, row]
-    free = (stand == stands.new) & inside
+    free = inside & ~missed & (stand == stands.new)
     for other in queues.before[kind].T:
         free &= (other < 0) | (status[other, row] != stands.enrolled)
-    first = first_of_each(row * len(status) + kind, free)
-    return np.flatnonzero(first), np.flatnonzero(inside & ~free & ((stand == stands.new) | (stand == stands.handed)))
+    can = np.flatnonzero(first_of_each(row * len(status) + kind, free))
+    waits = inside & ~missed & ~free & ((stand == stands.new) | (stand == stands.handed))
+    yes = _uniform(luck, luck.take_up, entries[:, can]) < take_up[traits[row[can]], course[can]]
+    return can, yes, np.flatnonzero((missed | waits) & channel)
+
+
+def _uniform(luck: Luck, moment: np.uint64, entries: np.ndarray) -> np.ndarray:
+    """Return the draw of each entry's resident for the decision of ``moment`` about the course."""
+    bits = mix(mix(luck.keys[entries[1]] ^ moment) ^ luck.subjects[entries[0]])
+    return (bits >> np.uint64(11)) * 2.0**-53
 
 
 def handed_to(
@@ -309,7 +380,7 @@ def handed_to(
     if engine == "numba":
         from .kernels import handed_to as compiled
 
-        found: np.ndarray = compiled(entries, month, *queues, status, *target, *who, *stands)
+        found: np.ndarray = compiled(entries, month, *queues, status, *target, who.packed, *stands)
         return found
     course, row, _ = entries
     found = np.full(len(course), -1, dtype=np.int64)

@@ -366,17 +366,19 @@ def draw_bits(keys, rows, moment, subjects, multiplier_1, multiplier_2):  # type
 
 
 @compiled
-def in_target_group(  # type: ignore[no-untyped-def]
-    entries, month, youngest, oldest, member, allowed, birth, state, group, in_area
-):
+def in_target_group(entries, month, youngest, oldest, member, allowed, packed):  # type: ignore[no-untyped-def]
     """Return whether each entry's resident belongs to its course's target group: ``entries.in_target_group``."""
     found = np.empty(entries.shape[1], dtype=np.bool_)
     for i in range(entries.shape[1]):
         course = entries[0, i]
-        row = entries[1, i]
-        age = month - numba.int64(birth[row])
+        who = packed[entries[1, i]]
+        born = numba.int64(who & numba.uint64(0xFFFF)) - 32768
+        state = numba.int64(who >> numba.uint64(16)) & 0xFF
+        group = numba.int64(who >> numba.uint64(24)) & 0xFF
+        age = month - born
         of_age = age >= youngest[course] and age < oldest[course]
-        found[i] = of_age and member[course, state[row]] and allowed[course, group[row]] and in_area[row]
+        here = who >> numba.uint64(32) != 0
+        found[i] = of_age and member[course, state] and allowed[course, group] and here
     return found
 
 
@@ -404,21 +406,23 @@ def reached_in(entries, wait, limit, ratio, top, last, never, birth):  # type: i
 
 
 @compiled
-def entering(  # type: ignore[no-untyped-def]
-    rows, was, month, states, first, courses, oldest, allowed, birth, state, group, in_area, pending
-):
+def entering(rows, was, month, states, first, courses, oldest, allowed, packed, pending):  # type: ignore[no-untyped-def]
     """Return entries of residents who have come into target groups: ``entries.entering``."""
     found = np.empty((3, 1024), dtype=np.int64)
     n = 0
     for i in range(rows.shape[0]):
         row = rows[i]
-        if not in_area[row]:
+        who = packed[row]
+        if who >> numba.uint64(32) == 0:
             continue
-        change = numba.int64(was[i]) * states + state[row]
-        age = month - numba.int64(birth[row])
+        born = numba.int64(who & numba.uint64(0xFFFF)) - 32768
+        state = numba.int64(who >> numba.uint64(16)) & 0xFF
+        group = numba.int64(who >> numba.uint64(24)) & 0xFF
+        change = numba.int64(was[i]) * states + state
+        age = month - born
         for k in range(first[change], first[change + 1]):
             course = courses[k]
-            if not allowed[course, group[row]] or age >= oldest[course] or pending[row, course]:
+            if not allowed[course, group] or age >= oldest[course] or pending[row, course]:
                 continue
             if n == found.shape[1]:
                 wider = np.empty((3, 2 * n), dtype=np.int64)
@@ -541,18 +545,76 @@ def endings(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def referable(entries, inside, activity, before, status, new, handed, enrolled):  # type: ignore[no-untyped-def]
-    """Return who can be referred and who may be another time: ``entries.referable``."""
+def heard(  # type: ignore[no-untyped-def]
+    entries,
+    brought,
+    month,
+    youngest,
+    oldest,
+    member,
+    allowed,
+    hears,
+    packed,
+    limit,
+    chance,
+    keys,
+    subjects,
+    channel,
+    take_up_key,
+    multiplier_1,
+    multiplier_2,
+    activity,
+    before,
+    status,
+    new,
+    handed,
+    enrolled,
+    traits,
+    take_up,
+):
+    """Return who is referred, who says yes and who may be another time: ``entries.heard``."""
+    s30 = numba.uint64(30)
+    s27 = numba.uint64(27)
+    s31 = numba.uint64(31)
+    s11 = numba.uint64(11)
+    unit = 2.0**-53
     taken = numba.int64(254)
     can = np.empty(entries.shape[1], dtype=np.int64)
+    yes = np.empty(entries.shape[1], dtype=np.bool_)
     again = np.empty(entries.shape[1], dtype=np.int64)
     n_can = 0
     n_again = 0
     for i in range(entries.shape[1]):
-        if not inside[i]:
-            continue
+        course = entries[0, i]
         row = entries[1, i]
-        kind = activity[entries[0, i]]
+        who = packed[row]
+        born = numba.int64(who & numba.uint64(0xFFFF)) - 32768
+        state = numba.int64(who >> numba.uint64(16)) & 0xFF
+        group = numba.int64(who >> numba.uint64(24)) & 0xFF
+        age = month - born
+        if age < youngest[course] or age >= oldest[course] or who >> numba.uint64(32) == 0:
+            continue
+        if not member[course, state] or not allowed[course, group]:
+            continue
+        if i >= brought:
+            if not hears[course, state]:
+                continue
+            band = 0
+            while band < limit.shape[1] - 1 and age >= limit[course, band]:
+                band += 1
+            if chance[course, state, band] < 1.0:
+                x = keys[row] ^ channel
+                x = (x ^ (x >> s30)) * multiplier_1
+                x = (x ^ (x >> s27)) * multiplier_2
+                x = x ^ (x >> s31) ^ subjects[course]
+                x = (x ^ (x >> s30)) * multiplier_1
+                x = (x ^ (x >> s27)) * multiplier_2
+                x = x ^ (x >> s31)
+                if numba.int64(x >> s11) * unit >= chance[course, state, band]:
+                    again[n_again] = i
+                    n_again += 1
+                    continue
+        kind = activity[course]
         stand = numba.int64(status[kind, row])
         free = stand in (new, taken)
         for k in range(before.shape[1]):
@@ -563,13 +625,21 @@ def referable(entries, inside, activity, before, status, new, handed, enrolled):
             # Marked until the end, so that a later entry finds the resident taken.
             status[kind, row] = taken
             can[n_can] = i
+            x = keys[row] ^ take_up_key
+            x = (x ^ (x >> s30)) * multiplier_1
+            x = (x ^ (x >> s27)) * multiplier_2
+            x = x ^ (x >> s31) ^ subjects[course]
+            x = (x ^ (x >> s30)) * multiplier_1
+            x = (x ^ (x >> s27)) * multiplier_2
+            x = x ^ (x >> s31)
+            yes[n_can] = numba.int64(x >> s11) * unit < take_up[traits[row], course]
             n_can += 1
-        elif not free and stand in (new, taken, handed):
+        elif not free and i >= brought and stand in (new, taken, handed):
             again[n_again] = i
             n_again += 1
     for i in can[:n_can]:
         status[activity[entries[0, i]], entries[1, i]] = new
-    return can[:n_can], again[:n_again]
+    return can[:n_can], yes[:n_can], again[:n_again]
 
 
 @compiled
@@ -597,10 +667,7 @@ def handed_to(  # type: ignore[no-untyped-def]
     oldest,
     member,
     allowed,
-    birth,
-    state,
-    group,
-    in_area,
+    packed,
     new,
     handed,
     enrolled,
@@ -609,13 +676,18 @@ def handed_to(  # type: ignore[no-untyped-def]
     found = np.full(entries.shape[1], -1, dtype=np.int64)
     for i in range(entries.shape[1]):
         row = entries[1, i]
-        age = month - numba.int64(birth[row])
+        who = packed[row]
+        born = numba.int64(who & numba.uint64(0xFFFF)) - 32768
+        state = numba.int64(who >> numba.uint64(16)) & 0xFF
+        group = numba.int64(who >> numba.uint64(24)) & 0xFF
+        age = month - born
+        here = who >> numba.uint64(32) != 0
         for k in range(follows.shape[1]):
             to = follows[activity[entries[0, i]], k]
             if to < 0 or month < first[to] or month > last[to] or status[activity[to], row] != new:
                 continue
             of_age = age >= youngest[to] and age < oldest[to]
-            if of_age and member[to, state[row]] and allowed[to, group[row]] and in_area[row]:
+            if of_age and member[to, state] and allowed[to, group] and here:
                 # Marked until the end, so that a later entry finds the resident taken.
                 status[activity[to], row] = handed
                 found[i] = to

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from ..errors import Problem, ResultError
 from ..headline import FOR_LEVELS, headline_measures, one_view, told_band
+from .capacity import capacity_alt, capacity_data, capacity_figure
 from .differences import differences_alt, differences_data, differences_figure, forest_alt, forest_data, forest_figure
 from .holdouts import forecast_label, holdouts_figure, scores_figure
 from .labels import (
@@ -66,6 +67,9 @@ __all__ = [
     "ages_heading",
     "amount",
     "assumed_label",
+    "capacity_alt",
+    "capacity_data",
+    "capacity_figure",
     "change",
     "differences_alt",
     "differences_data",

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from ..activities import catalogue
+from ..changes import plain
 from ..headline import DECISIVE
-from ..locale import month_name, number, text
+from ..locale import month_name, text
 from ..measures import MEASURES
 from .labels import Row, change, points, quoted, records
 from .style import (
@@ -47,13 +48,6 @@ def assumed_label(row: Row, lang: str) -> str:
     activity, _, _ = row["parameter"].rpartition(".")
     label = str(row[f"label_{lang}"])
     return f"{catalogue()[activity].label(lang)}: {label}" if activity else label
-
-
-def plain(value: float, lang: str) -> str:
-    """Write a number of a card with the digits it has, at most four that count."""
-    written = f"{value:.4g}"
-    digits = len(written.partition(".")[2]) if "e" not in written else 6
-    return number(value, lang, digits)
 
 
 def _spoken(row: Row, lang: str) -> str:

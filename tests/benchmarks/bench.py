@@ -1,10 +1,11 @@
 """Speed, measured and never asserted: ``python tests/benchmarks/bench.py``.
 
 One process runs 100,000 residents for 60 months in both engines, best of three: without activities, without usual
-activation, with leisure jobs, with three activities. Newcomers live too, so the time is divided by the months that
-rows lived. Then the yardstick, the same month as an idiomatic Mesa model with one object a resident (fewer residents,
-so that it ends; nobody moves out or in there); the area of the published size over the study's years; the building
-of a million residents; and the calibration's twin, milliseconds a likelihood of 64 draws.
+activation, with leisure jobs, with three activities, with all activities of the catalogue. Newcomers live too, so the
+time is divided by the months that rows lived. Then the yardstick, the same month as an idiomatic Mesa model with one
+object a resident (fewer residents, so that it ends; nobody moves out or in there); the area of the published size
+over the study's years; the building of a million residents; a queue and one of twice its length; and the
+calibration's twin, milliseconds a likelihood of 64 draws.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from calibration.structures import STRUCTURES
 from calibration.twin import Twin
 from sim import AreaModel, ParameterSet, Scenario
+from sim.activities import catalogue
 from sim.scenario import month_number
 from sim.states import AGE_CLASSES, CODE, LIKE, MOVES, ORIGINS, PHASES, SEXES
 from sim.transitions import (
@@ -48,6 +50,9 @@ MONTHS = 60
 BEST_OF = 3
 PUBLISHED_RESIDENTS, STUDY_MONTHS = 215_300, 72
 DRAWS = 64
+PLACES_EACH = 5
+"""Places of every activity of the full catalogue, for the residents of the shipped baseline."""
+QUEUE_MONTHS, QUEUE_BEST_OF = 24, 5
 
 
 class PlainResident(mesa.Agent):
@@ -329,6 +334,33 @@ def twin(ages: tuple[str, ...]) -> tuple[dict[str, int], float]:
     return made.sizes, 1e3 * min(spent) / DRAWS
 
 
+def full_catalogue() -> Scenario:
+    """Return the baseline with every activity, each with a few places and the numbers of its cards."""
+    found = Scenario.read("baseline").resolved()
+    found["activities"] = [
+        {"id": key, "activity": key, "places": 0 if activity.kind == "lever" else PLACES_EACH}
+        for key, activity in catalogue().items()
+    ]
+    return Scenario.from_resolved(found)
+
+
+def queue(residents: int) -> tuple[float, int]:
+    """Return the best ms a month of an activity for which everybody queues and nobody gets a place, and the queue."""
+    sure = {"reach_outreach": 20.0, "take_up": 1.0, "patience_months": 1200.0}
+    scenario = Scenario.read("baseline").scaled(residents)
+    scenario = scenario.with_activity("volunteering", activity="volunteering", places=0, **sure)
+    spent = []
+    for _ in range(QUEUE_BEST_OF):
+        model = AreaModel(scenario, engine="numba")
+        programme, people = model._programme, model.population
+        programme.run_month(1, people)
+        begun = time.perf_counter()
+        for month in range(2, QUEUE_MONTHS + 2):
+            programme.run_month(month, people)
+        spent.append(time.perf_counter() - begun)
+    return 1e3 * min(spent) / QUEUE_MONTHS, int(model.courses[0].unserved.sum())
+
+
 def scenarios() -> dict[str, Scenario]:
     """Return what is timed, by name."""
     leisure_jobs = Scenario.read("leisure_jobs")
@@ -338,6 +370,7 @@ def scenarios() -> dict[str, Scenario]:
         "no activation": Scenario.read("baseline", ["economy.usual_activation=false"]),
         "leisure_jobs": leisure_jobs,
         "three activities": three,
+        "full catalogue": full_catalogue(),
     }
     return {name: scenario.scaled(RESIDENTS) for name, scenario in found.items()}
 
@@ -364,6 +397,8 @@ def main() -> None:
     print(f"{PUBLISHED_RESIDENTS:,} residents, {STUDY_MONTHS} months, with building: {spent:.1f} s, {rows:,} people")
     spent, made, each = million()
     print(f"a million residents: {spent:.2f} s, {made} Python objects, {each:.0f} bytes a resident")
+    (short, waiting), (long, twice) = queue(RESIDENTS), queue(2 * RESIDENTS)
+    print(f"queue of {waiting:,}: {short:.2f} ms a month; of {twice:,}: {long:.2f} ms, {long / short:.2f} times")
     for ages in (("25-50",), ("18-19", "20-24", "25-50", "51-64")):
         sizes, ms = twin(ages)
         print(f"twin, {sizes['strata']} strata, {sizes['states']} states: {ms:.2f} ms a likelihood, {DRAWS} at once")

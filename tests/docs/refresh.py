@@ -1,11 +1,18 @@
-"""Write the generated tables of sim/README.md from the code: ``python tests/docs/refresh.py``."""
+"""Write what is made from the code: ``python tests/docs/refresh.py``.
+
+The tables of sim/README.md, and a page for every activity.
+"""
 
 import re
 from pathlib import Path
 
 from calibration.structures import CORE_RATES, STRUCTURES
-from sim.activities import catalogue
+from sim.activities import catalogue, families
+from sim.activities.base import CHANNELS, DONE, ENROLLED, KINDS, NEW, THEN, UNCHANGED, UNSERVED, WAITING
+from sim.activities.cards import cards_of_mechanic, mechanics
+from sim.locale import text
 from sim.measures import MEASURES
+from sim.pages import FOLDER, pages
 from sim.parameters import GRADES, ParameterSet
 from sim.states import AGE_CLASSES, MOVES, PHASE_CODE, PHASES, STATES
 from sim.transitions import duration_labels
@@ -40,6 +47,16 @@ def _ties(structure):
     return "; ".join(
         f"`{id}` {f'as `{to}`' if isinstance(to, str) else names[to]}" for id, to in structure.ties.items()
     )
+
+
+_STANDING = {
+    NEW: "known of, not yet queued",
+    WAITING: "waiting",
+    ENROLLED: "enrolled",
+    DONE: "through with it",
+    UNSERVED: "not served",
+    UNCHANGED: "",
+}
 
 
 def sections():
@@ -80,9 +97,40 @@ def sections():
                 for s in STRUCTURES.values()
             ),
         ),
+        "channels": _table(
+            ("channel", "Danish", "reaches"),
+            *((f"`reach_{key}`: {c.label_en}", c.label_da, ", ".join(c.states)) for key, c in CHANNELS.items()),
+        ),
+        "mechanics": _table(
+            ("mechanic", "what", "numbers", "activities"),
+            *(
+                (
+                    f"`{name}`",
+                    text(f"pages.mechanic_{name}", "en"),
+                    ", ".join(f"`{id}`" for id in cards_of_mechanic(name)),
+                    sum(name in activity.mechanics for activity in catalogue().values()),
+                )
+                for name in mechanics()
+            ),
+        ),
+        "kinds": " ".join(
+            f"{text(f'pages.says_{kind}', 'en')} ({sum(a.kind == kind for a in catalogue().values())} of them.)"
+            for kind in KINDS
+        ),
+        "events": _table(("event", "then"), *((f"`{event}`", _STANDING[then]) for event, then in THEN.items())),
         "activities": _table(
-            ("activity", "what", "changes", "cannot", "grade"),
-            *((f"`{a.key}`", a.description_en, a.changes_en, a.cannot_en, a.grade) for a in catalogue().values()),
+            ("activity", "name", "family", "kind", "form", "grade"),
+            *(
+                (
+                    f"[`{a.key}`](activities/pages/{a.key}.md)",
+                    a.label_en,
+                    families()[a.family].label_en,
+                    a.kind,
+                    a.form,
+                    a.grade,
+                )
+                for a in catalogue().values()
+            ),
         ),
         "grades": _table(GRADES, [sum(card.grade == grade for card in cards) for grade in GRADES]),
     }
@@ -96,7 +144,7 @@ def refreshed(text):
     def fill(match):
         name = match[1]
         used.add(name)
-        gap = "" if name == "ages" else "\n"
+        gap = "" if name in ("ages", "kinds") else "\n"
         return f"<!-- generated: {name} -->{gap}{made[name]}{gap}<!-- end -->"
 
     text = re.sub(r"<!-- generated: (\w+) -->.*?<!-- end -->", fill, text, flags=re.DOTALL)
@@ -106,3 +154,8 @@ def refreshed(text):
 
 if __name__ == "__main__":
     README.write_text(refreshed(README.read_text(encoding="utf-8")), encoding="utf-8")
+    FOLDER.mkdir(exist_ok=True)
+    for left in {path.name for path in FOLDER.iterdir()} - pages().keys():
+        (FOLDER / left).unlink()
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")

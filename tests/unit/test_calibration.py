@@ -5,6 +5,10 @@ With lax rules and two blocks: leisure jobs, and the small problem of four state
 
 import csv
 import json
+import os
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -16,18 +20,22 @@ from matplotlib.image import imread
 
 import run
 from calibration import Targets, calibration, export, figures
+from calibration.blocks import with_roles
 from calibration.calibration import Calibration, calibrate, calibrate_into, significant
 from calibration.priors import read_priors
 from calibration.samplers.ensemble import Rules
 from calibration.sheet import sheet
 from calibration.structures import STRUCTURES
+from calibration.youths import at_16
 from sim import ParameterSet, Scenario
 from sim.draws import path_of, read_draws
-from sim.errors import EvidenceError, ParameterError
+from sim.errors import EvidenceError, InputError, ParameterError
 from sim.locale import LANGUAGES
 from sim.parameters import UNITS, deal
 from sim.sources import rows
 
+ROOT = Path(run.__file__).parent
+ALL_PICTURES = tuple(figures.FIGURES)
 QUICK = Rules(lengths=3, effective=50, r_hat=1.5)
 NAME = "history"
 TWO = (calibration.FLOWS, "leisure_jobs")
@@ -41,7 +49,7 @@ def short() -> Iterator[None]:
     whole = calibration.check
 
     def problems(structure: str, targets: Targets, priors: Path = calibration.PRIORS) -> dict[str, Any]:
-        whole([structure], targets)
+        whole(targets)
         leisure = calibration.leisure_block(ParameterSet.read(structure), targets.book)
         found = {calibration.FLOWS: calibration.four_state_problem(structure, targets), "leisure_jobs": leisure}
         return {name: calibration.replace(one, priors=read_priors(one.ids, priors)) for name, one in found.items()}
@@ -118,7 +126,11 @@ def test_the_table_of_parameters_says_what_the_data_added(made: Calibration) -> 
     assert table.loc["side_job_end", "label"] == "prior-dominated"
     assert table.loc["rate_activity_ready_to_other_benefit", "contraction"] > 0.9
     assert made.summary()["prior_dominated"] == list(table.index[table["label"] == "prior-dominated"])
-    assert made.summary()["blocks"][calibration.FLOWS]["four_state"] == pytest.approx(9.7, abs=0.1)
+    blocks = made.summary()["blocks"]
+    assert blocks[calibration.FLOWS]["four_state"] == pytest.approx(9.7, abs=0.1)
+    # Separate shares have no chi-square of sampling alone: none is told, rather than the one of all errors again.
+    assert blocks[calibration.FLOWS]["within_rounding"] < blocks[calibration.FLOWS]["chi_square"]
+    assert blocks["leisure_jobs"]["within_rounding"] is None
 
 
 def test_another_prior_file_changes_the_posterior(tmp_path: Path, made: Calibration) -> None:
@@ -131,6 +143,16 @@ def test_another_prior_file_changes_the_posterior(tmp_path: Path, made: Calibrat
     assert narrow.priors[-1].sd == 0.05
     changed = calibration.priors_digest([narrow])
     assert changed != calibration.priors_digest([made.posteriors["leisure_jobs"].problem])
+
+
+def test_the_fingerprint_holds_what_the_ways_of_counting_leave_open(
+    made: Calibration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problems = [posterior.problem for posterior in made.posteriors.values()]
+    before = calibration.priors_digest(problems)
+    wider = calibration.COUNTING["earnings"]._replace(discrepancy=0.03)
+    monkeypatch.setitem(calibration.COUNTING, "earnings", wider)
+    assert calibration.priors_digest(problems) != before
 
 
 def test_an_unknown_structure_is_refused() -> None:
@@ -147,7 +169,7 @@ def test_rows_and_roles_reach_every_block(tmp_path: Path) -> None:
     targets = Targets.read(path)
     assert [t.id for t in targets.hold_out] == [JR_2013]
     young = calibration.youth_targets(targets.book)
-    changed = {t.id: t for t in calibration._with_roles(young, targets)}
+    changed = {t.id: t for t in with_roles(young, targets)}
     assert changed[NEET].role == "shown"
     assert changed[NEET].published == 0.5
     other = [t for t in changed.values() if t.id != NEET]
@@ -186,17 +208,23 @@ def test_bad_evidence_exits_2_names_every_row_and_writes_nothing(
     assert not out.exists()
 
 
+def test_rows_that_enter_the_fits_without_being_targets_are_used(tmp_path: Path) -> None:
+    path = evidence(tmp_path, {"id": "fig4_7_men_16_rest_group", "value": "0.2"})
+    assert calibration.unused(Targets.read(path)) == []
+    assert at_16(Targets.read(path).book)[1, -1] == 0.2
+
+
 def test_a_block_without_a_fitted_share_is_refused(tmp_path: Path) -> None:
     none = [{"id": t.id, "role": "shown"} for t in Targets.read().fit]
     with pytest.raises(EvidenceError) as caught:
-        calibration.check([NAME], Targets.read(evidence(tmp_path, *none)))
+        calibration.check(Targets.read(evidence(tmp_path, *none)))
     assert [(p.kind, p.key) for p in caught.value.problems] == [("evidence_nothing_left", calibration.FLOWS)]
 
 
 def test_flows_that_say_the_same_twice_are_refused(tmp_path: Path) -> None:
     rests = [{"id": t.id, "role": "fit"} for t in Targets.read().shown if t.remainder]
     with pytest.raises(EvidenceError) as caught:
-        calibration.check([NAME], Targets.read(evidence(tmp_path, *rests)))
+        calibration.check(Targets.read(evidence(tmp_path, *rests)))
     assert {p.kind for p in caught.value.problems} == {"evidence_redundant"}
 
 
@@ -274,6 +302,84 @@ def test_a_killed_calibration_continues_to_the_same_bytes(
         assert read_bytes(out, kind) == read_bytes(saved(made, tmp_path), kind)
 
 
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_an_interrupted_calibration_says_how_to_go_on_and_is_not_finished_without_its_pictures(
+    lang: str, tmp_path: Path, made: Calibration, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(calibration, "calibrate", lambda *args, **options: made)
+    out, mine = tmp_path / "out", evidence(tmp_path, {"id": JR_2013})
+
+    def killed(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    command = ["calibrate", f"--structure={NAME}", f"--targets={mine}", "--workers=1", "--seed=1", f"--lang={lang}"]
+    with monkeypatch.context() as patch:
+        patch.setattr(figures, "write_figures", killed)
+        assert run.main([*command, "--out", str(out)]) == 130
+    said = capsys.readouterr()
+    assert said.out == ""
+    words = {"da": "afbrudt; fortsæt med: ", "en": "interrupted; resume with: "}[lang]
+    _, _, again = said.err.strip().splitlines()[-1].rpartition(words)
+    assert shlex.split(again) == ["jobveje", *command, "--out", str(out)]
+    assert calibration.unfinished(out, calibration.settings_of([NAME], Targets.read(mine), 1))
+    assert run.main(shlex.split(again)[1:]) == (0 if made.converged else 3)
+    assert not calibration.unfinished(out, calibration.settings_of([NAME], Targets.read(mine), 1))
+    pictures = {f"{NAME}-{name}.png" for name in figures.FIGURES}
+    assert {path.name for path in (out / "figures").iterdir()} == pictures
+    assert (out / f"{NAME}.sheet.{lang}.md").is_file()
+
+
+def test_clearing_leaves_what_others_wrote(tmp_path: Path) -> None:
+    block = tmp_path / "checkpoints" / NAME / calibration.FLOWS
+    own = [
+        *(tmp_path / name for name in ("calibration.json", f"{NAME}.draws.parquet", f"{NAME}.sheet.da.md")),
+        *(block / name for name in ("settings.json", "ensemble-00-block-0003.npz", "ensemble-01-block-0000.part")),
+        *(tmp_path / "figures" / f"{NAME}-{picture}.png" for picture in ALL_PICTURES),
+    ]
+    others = [tmp_path / "notes.txt", tmp_path / "figures" / "history-mine.png", tmp_path / "checkpoints" / "mine.npz"]
+    for path in (*own, *others):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    calibration.clear(tmp_path)
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(others)
+    for path in others:
+        path.unlink()
+    calibration.clear(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("draws", [0, 3, 402])
+def test_draws_that_the_ensembles_cannot_share_evenly_are_refused(draws: int) -> None:
+    with pytest.raises(InputError) as caught:
+        calibrate(NAME, draws=draws)
+    assert [(p.kind, p.key, p.values) for p in caught.value.problems] == [
+        ("multiple_of", "draws", {"value": draws, "of": 4})
+    ]
+
+
+def test_the_shipped_draws_are_made_with_one_thread() -> None:
+    """Asked for before numpy loads, when it still counts; what is set already stays."""
+    code = (
+        "import os, runpy, sys\n"
+        "class Watch:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'numpy':\n"
+        "            print(os.environ.get('OMP_NUM_THREADS'), os.environ.get('OPENBLAS_NUM_THREADS'))\n"
+        "sys.meta_path.insert(0, Watch())\n"
+        "sys.argv = ['calibration', 'no such structure']\n"
+        "try:\n"
+        "    runpy.run_module('calibration.calibration', run_name='__main__')\n"
+        "except Exception as error:\n"
+        "    print(type(error).__name__)\n"
+    )
+    bare = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
+    for more, first in (({}, "1 1"), ({"OMP_NUM_THREADS": "2"}, "2 1")):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=bare | more, cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.splitlines() == [first, "ParameterError"]
+
+
 def test_wrong_names_and_a_missing_extra_exit_2(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -294,6 +400,9 @@ def test_the_sheet_has_seven_steps(made: Calibration, lang: str) -> None:
     assert [line[:5] for line in words.splitlines() if line.startswith("## ")] == [f"## {n}." for n in range(1, 8)]
     assert made.draws.origin.base in words
     assert "side_job_end" in words
+    # The rules it was computed under, and a dash for what a block does not have.
+    assert "R-hat under 1,50, over 50 " in words or "R-hat below 1.50, over 50 " in words
+    assert words.count("| – |") == 1
     assert "{" not in words
 
 

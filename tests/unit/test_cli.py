@@ -1,6 +1,7 @@
 """The command line: every command, exit code and message, and that it gives the library's numbers."""
 
 import contextlib
+import dataclasses
 import hashlib
 import io
 import itertools
@@ -42,7 +43,8 @@ DIFFERENCES = (
 PARTICIPANTS = "scenario draw replicate resident activity referred queued enrolled ended how"
 QUEUES = (
     "scenario activity draw replicate month places enrolled waiting referred started completed dropped_out "
-    "gave_up declined left_queue left_target_group closed"
+    "gave_up declined left_queue left_target_group closed clarified_flex_job clarified_pension clarified_closer "
+    "clarified_none took_opening contacted covered"
 )
 COSTS = "scenario activity draw replicate year payer item amount_dkk price_year"
 ASSUMPTIONS = (
@@ -216,6 +218,19 @@ def test_lists_show_grades_and_sources(cli: Call):
         rows = json.loads(cli("list", what, "--json").out)
         assert {row["grade"] for row in rows} <= set(GRADES)
         assert all(row["source"] for row in rows)
+
+
+def test_the_list_of_activities_holds_every_card_and_a_table_what_acts(cli: Call):
+    rows = json.loads(cli("list", "activities", "--json", "--lang", "en").out)
+    for row, activity in zip(rows, catalogue().values(), strict=True):
+        assert (row["id"], row["label_da"], row["label_en"]) == (activity.key, activity.label_da, activity.label_en)
+        assert (row["kind"], row["grade"], row["sources"]) == (activity.kind, activity.grade, list(activity.sources))
+        for card, given in zip(activity.parameters.values(), row["parameters"], strict=True):
+            assert given == {**dataclasses.asdict(card), "source": list(card.source), "range": list(card.range)}
+    table = cli("list", "activities", "--lang", "en").out
+    acting = {line.split()[0] for line in table.splitlines()[2:] if "×" in line}
+    assert acting == {"leisure_job", "pocket_money_job", "network_mothers"}
+    assert re.search(r"^leisure_job .* starting a leisure job × 9\.3 / × 1\.2; 1 without", table, re.MULTILINE)
 
 
 def test_the_language_comes_from_the_option_then_the_environment_then_danish(

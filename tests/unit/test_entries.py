@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from sim.engine.entries import (
+    Chances,
     Effects,
     Ends,
     Entrances,
     Former,
+    Luck,
     Queues,
     Reach,
     Stands,
@@ -20,9 +22,10 @@ from sim.engine.entries import (
     endings,
     entering,
     handed_to,
+    heard,
     in_target_group,
+    packed,
     reached_in,
-    referable,
     shifts_by_resident,
 )
 from sim.engine.pay import SmallJobs, pay
@@ -42,12 +45,13 @@ class Case:
         self.luck = luck
         member, allowed = luck.random((COURSES, STATES)) < 0.7, luck.random((COURSES, 4)) < 0.8
         self.target = Target(young, young + luck.integers(6, 90, COURSES), member, allowed)
-        self.who = Who(
+        columns = (
             luck.integers(-260, -100, RESIDENTS).astype(np.int16),
             luck.integers(0, STATES, RESIDENTS).astype(np.uint8),
             luck.integers(0, 4, RESIDENTS).astype(np.uint8),
             luck.random(RESIDENTS) < 0.9,
         )
+        self.who = Who(*columns, packed(*columns))
         first = luck.integers(0, MONTH + 2, COURSES)
         last = luck.integers(MONTH - 2, MONTH + 30, COURSES)
         pools = np.array([0, 1, 1, 3, 3, 3])
@@ -157,19 +161,30 @@ def test_endings(case: Case) -> None:
     assert (numpy[250:] == ENDS.left_queue).any()
 
 
-def test_who_can_be_referred(case: Case) -> None:
-    status = case.status.copy()
-    inside = in_target_group("numpy", case.entries, MONTH, case.target, case.who)
-    numpy, numba = both(referable, case.entries, inside, case.queues, status, STANDS)
+def test_who_is_referred_says_yes_or_is_asked_again(case: Case) -> None:
+    luck, status = case.luck, case.status.copy()
+    hears = case.target.member & (luck.random(case.target.member.shape) < 0.7)
+    chance = np.where(luck.random((COURSES, STATES, 5)) < 0.5, 1.0, luck.random((COURSES, STATES, 5)))
+    draws = Luck(*(luck.integers(0, 1 << 63, n).astype(np.uint64) for n in (RESIDENTS, COURSES)), *np.uint64([5, 77]))
+    traits, take_up = luck.integers(0, 4, RESIDENTS).astype(np.uint8), luck.random((4, COURSES))
+    chances = Chances(case.reach.limit, chance)
+    more = (case.who, chances, draws, case.queues, status, STANDS, traits, take_up)
+    numpy, numba = both(heard, case.entries, 40, MONTH, case.target, hears, *more)
     assert [part.tolist() for part in numpy] == [part.tolist() for part in numba]
     assert (status == case.status).all()
-    can, again = numpy
+    can, yes, again = numpy
     course, row, _ = case.entries
     keys = row[can] * ACTIVITIES + case.queues.activity[course[can]]
     assert len(can) == len(set(keys.tolist()))
-    assert len(can)
-    assert len(again)
+    assert 0 < yes.sum() < len(can)
+    assert len(again) > 0
+    assert again.min() >= 40
     assert not set(can.tolist()) & set(again.tolist())
+    by_channel = can[can >= 40]
+    assert hears[course[by_channel], case.who.state[row[by_channel]]].all()
+    inside = in_target_group("numpy", case.entries, MONTH, case.target, case.who)
+    assert inside[can].all()
+    assert inside[again].all()
 
 
 def test_handing_over(case: Case) -> None:

@@ -11,7 +11,7 @@ from scipy.optimize import least_squares
 import run as door
 from calibration import Targets, validate
 from calibration import holdouts as module
-from calibration.blocks import Block, BlockTarget
+from calibration.blocks import Block
 from calibration.four_state import STRUCTURES as FOUR_STATE
 from calibration.four_state import joint as four_state_joint
 from calibration.holdouts import (
@@ -19,13 +19,17 @@ from calibration.holdouts import (
     ORIGINS_LEFT_OUT,
     RULES,
     Validation,
+    by_origin,
     early_problem,
     fit_early,
+    others,
     temporal,
 )
 from calibration.likelihood import Likelihood
 from calibration.samplers.ensemble import Rules
+from calibration.scores import Forecast
 from calibration.structures import STRUCTURES
+from calibration.targets import CONTROL_PATH
 from calibration.twin import Twin, joint
 from calibration.work import employment_targets
 from calibration.youths import youth_block, youth_block_without, youth_targets
@@ -92,10 +96,7 @@ def test_the_shares_of_an_origin_never_enter_the_fit_without_it(origin: str, par
     # Every share printed for an origin is on one of the two sides, and the others are those of the whole fit.
     fitted = {id for t in youth_block(parameters).targets for id in t.rows}
     assert {id for t in block.everything for id in t.rows} == fitted
-    changed = [
-        BlockTarget(**{**vars(t), "published": 0.5, "low": 0.4, "high": 0.6}) if t in held else t
-        for t in block.everything
-    ]
+    changed = [replace(t, published=0.5, low=0.4, high=0.6) if t in held else t for t in block.everything]
     other = Block.of(block.name, block.priors, changed, block.read)
     z = block.starts(2)
     assert block.log_posterior(z).tobytes() == other.log_posterior(z).tobytes()
@@ -175,7 +176,103 @@ def test_what_is_never_fitted_is_no_repetition_of_what_is():
     assert not fitted & {id for t in found if t.id not in levels for id in t.rows}
 
 
+# --- a user's rows and roles
+
+NEET = "fig4_9_danish_neet18_to_neet_2015"
+WORK = "fig4_11_employed_women_danish_2009"
+JOBS = CONTROL_PATH[0]
+PRINTED = "fig4_13_jobready11_to_notready_2016"
+
+
+def given(**roles: str) -> Targets:
+    book = rows("targets")
+    mine = {id: {**book[id], "role": role, "place": "mine.csv:2"} for id, role in roles.items()}
+    return replace(Targets.read(), given=mine)
+
+
+def scored(found: list[module.Scored], name: str = module.MODEL) -> set[str]:
+    return {cell.target for one in found if one.name == name for cell in one.cells}
+
+
+@pytest.fixture
+def blocks(parameters: ParameterSet, monkeypatch: pytest.MonkeyPatch) -> list[Block]:
+    """The blocks that are fitted, for which the cards stand in; employment is nil."""
+    found: list[Block] = []
+
+    def cards(block: Block, chance: np.random.Generator) -> tuple[np.ndarray, dict[str, object]]:
+        found.append(block)
+        fit = {"method": "cards", "parameters": len(block.ids), "prior_dominated": ""}
+        return np.array([[parameters.value(id) for id in block.ids]]), fit
+
+    monkeypatch.setattr(module, "_approximated", cards)
+    monkeypatch.setattr(module, "_employment_shares", lambda: lambda values: np.zeros((len(values), 8)))
+    return found
+
+
+def test_what_the_user_holds_out_of_any_block_is_scored_and_never_fitted(blocks: list[Block]):
+    mine = scored(others(given(**{NEET: "hold_out", JOBS: "hold_out"}), 1))
+    assert {NEET, JOBS} < mine
+    assert [block.name for block in blocks] == ["youths", "employment", "leisure_jobs"]
+    assert not {NEET, JOBS} & {t.id for block in blocks for t in block.targets}
+    as_shipped = scored(others(Targets.read(), 1))
+    assert mine - as_shipped == {NEET, JOBS}
+    assert len(blocks) == 5
+
+
+@pytest.mark.usefixtures("blocks")
+def test_what_the_user_takes_out_of_the_fit_is_no_share_of_an_origin():
+    usual, without = by_origin("danish", Targets.read(), 1), by_origin("danish", given(**{NEET: "shown"}), 1)
+    assert scored(usual) - scored(without) == {NEET}
+    theirs = {t.id for t in module._employment(given(**{WORK: "shown"})).targets}
+    assert len(theirs) == 3
+    change = [id for id in scored(usual) if id.startswith(WORK)]
+    assert scored(usual) - scored(by_origin("danish", given(**{WORK: "shown"}), 1)) == set(change)
+    assert len(change) == 1
+
+
+def test_a_row_that_nothing_uses_is_refused():
+    unused = "sec1_outside_lf_2011"
+    with pytest.raises(InputError) as caught:
+        validate(["history"], parts=["temporal"], targets=given(**{unused: "hold_out"}))
+    assert [(p.kind, p.place, p.key) for p in caught.value.problems] == [("evidence_unused", "mine.csv:2", unused)]
+
+
+def test_a_remainder_is_shown_only_beside_all_that_leave_it():
+    rests = {"fig4_13_jobready11_derived_other_benefit_2016", "fig4_13_other11_derived_other_benefit_2016"}
+
+    def shown(targets: Targets) -> set[str]:
+        return {cell.target for cell, _ in module._no_change(targets, 1).rests}
+
+    targets = Targets.read()
+    assert shown(targets) == rests
+    assert shown(targets.with_roles({PRINTED: "shown"})) == {"fig4_13_other11_derived_other_benefit_2016"}
+    # Held out is predicted, too.
+    assert shown(targets.with_roles({PRINTED: "hold_out"})) == rests
+
+
 # --- the whole
+
+
+def test_totals_rest_on_draws_of_every_ensemble():
+    """Two ensembles that disagree, cut to the length of a shorter forecast: half of the draws are each one's."""
+    cell = module.Cell.of(Targets.read().fit[0])
+
+    def forecast(name: str, part: str, means: np.ndarray) -> module.Scored:
+        certain = Forecast(np.array([0.5]), means[:, None], np.full((1, 1, 1), 1e-12), np.zeros((len(means), 1)))
+        return module.Scored(part, "", name, (cell,), certain, (), {})
+
+    long, short = np.repeat([0.0, 1.0], 1000), np.full(600, 0.5)
+    told = [forecast("history", "temporal", long), forecast(module.MODEL, "others", short)]
+    [row] = module._totals_table(told, ["history"]).to_dict("records")
+    # Energy score of a fair coin at its middle: E|X - .5| - E|X - X'| / 2 = .5 - .25; of one ensemble alone .5.
+    assert row["energy_score"] == pytest.approx(25, abs=0.1)
+
+
+def test_pictures_of_an_earlier_validation_do_not_stay(quick: Validation, tmp_path: Path):
+    for name in ("holdouts.png", "scores.svg", "mine.png"):
+        (tmp_path / name).write_text("old", encoding="utf-8")
+    replace(quick, parts=("others",)).save(tmp_path)
+    assert {path.name for path in tmp_path.iterdir() if path.suffix in (".png", ".svg")} == {"mine.png"}
 
 
 def test_the_same_seed_gives_the_same_bytes_on_one_and_two_workers(quick: Validation):

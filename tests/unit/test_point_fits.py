@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from calibration import Fit, Targets, fit_core_rates, fit_side_job_starts
+from calibration.likelihood import Likelihood
 from calibration.point_fits import (
     PULL,
     ROUNDING,
     SIDE_JOB_STARTS,
-    _covariance,
-    _share,
     _write,
     cohort_shares,
     cohort_weights,
@@ -24,6 +23,7 @@ from calibration.point_fits import (
     implied_change,
     leisure_job_shares,
     main,
+    share_of,
 )
 from calibration.structures import STAYERS, STRUCTURES
 from calibration.targets import CONTROL_PATH, control_path
@@ -102,7 +102,7 @@ def test_pulls_keep_values_off_the_edge_and_count_little(name: str) -> None:
     edge = min(fit.values[id] for id in structure.pulled)
     nil = next(id for id in structure.pulled if fit.values[id] == edge)
     joint = cohort_shares(parameters.replace({nil: 1e-9}), cohort_weights(parameters))
-    without = sum((_share(joint, t) - t.published) ** 2 for t in Targets.read().fit) / ROUNDING**2
+    without = sum((share_of(joint, t) - t.published) ** 2 for t in Targets.read().fit) / ROUNDING**2
     print(f"{name}: squared misses {misses:.1f} rounding variances, {without:.1f} with {nil} nil and the rest as it is")
     assert misses < 40
 
@@ -120,6 +120,16 @@ def test_the_fit_is_close_to_the_published_shares(parameters: ParameterSet) -> N
     assert sum(misses) == pytest.approx(0, abs=1e-9)
 
 
+def test_shares_that_the_user_fits_instead_are_fitted(parameters: ParameterSet) -> None:
+    """Any cash benefit in 2013, in place of job-ready and activity-ready apart."""
+    apart = ("fig4_13_jobready11_to_jobready_2013", "fig4_13_jobready11_to_notready_2013")
+    together = "sec1_jobready11_any_cash_benefit_2013"
+    found = fit_core_rates(parameters, Targets.read().with_roles({**dict.fromkeys(apart, "shown"), together: "fit"}))
+    assert found.freedom == 11 - 7
+    assert found.shares[together] == pytest.approx(sum(found.shares[id] for id in apart), abs=1e-12)
+    assert found.shares[together] == pytest.approx(0.66, abs=0.01)
+
+
 @by_structure
 def test_the_fit_finds_known_values_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the pull, of which the truth of the made shares knows nothing."""
@@ -129,7 +139,7 @@ def test_the_fit_finds_known_values_again(name: str, monkeypatch: pytest.MonkeyP
     truth = structure.with_ties({id: parameters.value(id) * np.exp(luck.normal(0, 0.3)) for id in structure.fitted})
     joint = cohort_shares(parameters.replace(truth), cohort_weights(parameters))
     targets = Targets.read()
-    made = tuple(replace(t, published=_share(joint, t)) for t in targets.fit)
+    made = tuple(replace(t, published=share_of(joint, t)) for t in targets.fit)
     found = fit_core_rates(parameters, Targets(made, targets.shown))
     for id, value in truth.items():
         assert found.values[id] == pytest.approx(value, rel=1e-4), id
@@ -172,7 +182,7 @@ def test_errors_are_those_of_sampling_and_rounding(parameters: ParameterSet) -> 
         mine = table.sum(axis=2 if t.month == "2013-12" else 1)[:, groups.index(t.measure)]
         samples.append(mine + luck.uniform(-0.5, 0.5, len(mine)) * (t.high - t.low))
     found = np.cov(np.array(samples))
-    wanted = _covariance(joint, targets)
+    [wanted] = Likelihood(targets).covariance(joint[None])
     scale = np.sqrt(np.outer(np.diag(wanted), np.diag(wanted)))
     np.testing.assert_allclose(found / scale, wanted / scale, atol=0.08)
 

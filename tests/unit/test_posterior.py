@@ -75,6 +75,7 @@ def test_the_total_fit_counts_effective_degrees_of_freedom(posterior: Posterior)
     total = posterior.total_fit()
     assert total.degrees == pytest.approx(12 - posterior.determined)
     at = posterior.z.mean(axis=0)[None]
+    assert total.within_rounding is not None
     assert total.within_rounding == posterior.problem.chi_square(at)[0]
     # Freedom to lie anywhere in the rounding intervals can only help.
     assert total.within_rounding < total.chi_square

@@ -111,6 +111,14 @@ def test_a_file_with_wrong_cards_names_them_all(tmp_path: Path):
     assert [p.kind for p in caught.value.problems] == ["duplicate_key", "unknown_key", "card_missing", "bounds"]
 
 
+def test_a_single_source_may_stand_without_brackets(tmp_path: Path):
+    text = PRIORS.read_text(encoding="utf-8")
+    assert "source: [assumption]" in text
+    path = tmp_path / "priors.yaml"
+    path.write_text(text.replace("source: [assumption]", "source: assumption"), encoding="utf-8")
+    assert read_priors(path=path) == read_priors()
+
+
 def test_transforms_undo_each_other_and_medians_are_centres():
     priors = read_priors()
     assert {prior.kind for prior in priors} == set(KINDS)

@@ -421,7 +421,7 @@ def test_links_lead_to_a_place_on_the_page_and_ids_are_unique(page: tuple[str, P
     assert len(ids) == len(set(ids))
     targets = [str(a["href"])[1:] for a in found.all("a")]
     assert targets[0] == "content"
-    assert len(targets) == 14
+    assert len(targets) == 15
     assert set(targets) <= set(ids)
 
 
@@ -439,7 +439,7 @@ def test_every_drawing_is_an_image_with_words_and_a_table_after_it(page: tuple[s
 
 def test_every_table_has_a_caption_and_scopes(page: tuple[str, Page]) -> None:
     _, found = page
-    assert len(found.all("table")) == len(found.all("caption")) == 16
+    assert len(found.all("table")) == len(found.all("caption")) == 17
     assert {heading["scope"] for heading in found.all("th")} == {"col", "row", "rowgroup"}
 
 

@@ -213,6 +213,13 @@ def test_a_folder_of_another_computation_or_a_damaged_one_is_refused(starts: np.
     assert [p.kind for p in caught.value.problems] == ["checkpoint_damaged"]
 
 
+def test_a_computation_killed_over_its_first_file_begins_again(starts: np.ndarray, tmp_path: Path):
+    (tmp_path / "settings.part").write_text('{"se', encoding="utf-8")
+    found = sample(normal, starts, 5, rules=SHORT, folder=tmp_path)
+    assert found.chain.tobytes() == sample(normal, starts, 5, rules=SHORT).chain.tobytes()
+    assert not list(tmp_path.glob("*.part"))
+
+
 def test_progress_is_shown_on_stderr(starts: np.ndarray, capsys: pytest.CaptureFixture[str]):
     sample(normal, starts, 5, rules=Rules(block=40, most_steps=80), progress=True)
     said = capsys.readouterr()

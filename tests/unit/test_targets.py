@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from calibration import Targets
+from calibration import Targets, calibration
 from calibration.targets import ROLES, read_rows
 from sim.errors import EvidenceError
 from sim.sources import flow_targets, rows
@@ -97,6 +97,32 @@ def test_the_interval_of_two_readings_is_that_of_the_printed_value_alone(tmp_pat
     targets = Targets.read(file_of(tmp_path, {"id": AR_2016, "value": "0.33"}))
     mine = next(t for t in targets.fit if t.id == AR_2016)
     assert (mine.low, mine.high) == pytest.approx((0.325, 0.335))
+
+
+@pytest.mark.parametrize("written", ["0.30", ".3", "3e-1"])
+def test_the_same_number_written_otherwise_is_the_same_number(tmp_path: Path, written: str):
+    targets = Targets.read(file_of(tmp_path, {"id": AR_2016, "value": written}))
+    assert targets.fit == Targets.read().fit
+    assert calibration._changed(targets) == {}
+
+
+@pytest.mark.parametrize(
+    ("precision", "below", "above"),
+    [("exact", 0.005, 0.005), ("at_least", 0, 0.005), ("at_most", 0.005, 0), ("almost", 0.01, 0)],
+)
+def test_the_precision_of_a_row_decides_its_interval(tmp_path: Path, precision: str, below: float, above: float):
+    targets = Targets.read(file_of(tmp_path, {"id": JR_2016, "precision": precision}))
+    mine = next(t for t in targets.fit if t.id == JR_2016)
+    assert (mine.low, mine.high) == pytest.approx((0.20 - below, 0.20 + above))
+
+
+def test_a_given_remainder_stands_as_it_is_printed(tmp_path: Path):
+    targets = Targets.read(file_of(tmp_path, {"id": REST_2013, "value": "0.14", "precision": "at_least"}))
+    mine = next(t for t in targets.shown if t.id == REST_2013)
+    assert (mine.published, mine.low, mine.high) == pytest.approx((0.14, 0.14, 0.145))
+    # .42 + .25 + .20 + .14 = 1.01, at least .995: rounding may hide it. "At least .15" leaves no room below.
+    path = file_of(tmp_path, {"id": REST_2013, "value": "0.15", "precision": "at_least"})
+    assert refused(path) == [("evidence_sum_above", "mine.csv:2", "")]
 
 
 def test_the_size_of_a_cohort_changes_with_all_its_rows(tmp_path: Path):

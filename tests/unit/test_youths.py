@@ -5,18 +5,20 @@ import pytest
 
 from calibration.blocks import COUNTING, WITHIN, Block, laplace
 from calibration.point_fits import employment, fit_youths, implied_change, leisure_job_shares
+from calibration.posterior import fit_rows
 from calibration.priors import unconstrained, values_of
 from calibration.samplers.seeds import generator
-from calibration.targets import control_path
+from calibration.targets import CONTROL_PATH, control_path
 from calibration.work import (
     LEISURE,
     employment_block,
     job_loss_factors,
     leisure_block,
+    leisure_targets,
     placed,
     side_job_paths,
 )
-from calibration.youths import RATES, youth_block
+from calibration.youths import RATES, youth_block, youth_targets
 from sim import ParameterSet
 from sim.chain import side_job_path
 from sim.population import REFERENCE
@@ -63,18 +65,25 @@ def test_every_target_stands_in_the_evidence_and_says_how_it_is_counted(
 def test_fitted_shares_of_the_young_are_within_two_and_a_half_points_or_explained(
     youths: Block, parameters: ParameterSet
 ) -> None:
-    table = youths.table(shipped(youths, parameters))
-    fitted = table[table["role"] == "fit"]
-    print(fitted[["target", "published", "fitted", "residual_points", "standardised"]].to_string())
-    off = fitted[~fitted["within"]]
-    assert (off["note_da"] != "").all()
-    assert (off["note_en"] != "").all()
+    fitted = fit_rows(youths.likelihood, youths.joint(shipped(youths, parameters))[0])
+    print(fitted[["target", "published", "fitted", "residual_points"]].to_string())
+    off = [target for target, within in zip(youths.targets, fitted["within"], strict=True) if not within]
+    assert all(target.note_da and target.note_en for target in off)
     assert len(off) <= 3
     # What is counted as the model counts is never explained away.
-    same = fitted[fitted["counting"] == "status"]
-    assert same["within"].all()
-    assert len(same) == 14
+    assert not [target for target in off if target.counting == "status"]
+    assert sum(target.counting == "status" for target in youths.targets) == 14
     assert ((fitted["published"] - fitted["fitted"]).abs() <= WITHIN).eq(fitted["within"]).all()
+
+
+def test_the_number_of_persons_is_that_of_the_row(youths: Block, leisure: Block) -> None:
+    """Printed or given by the user; what stands in for a blank gives way."""
+    women, row = "fig4_8_women_24_rest_group", dict(rows("targets")["fig4_8_women_24_rest_group"], n="500")
+    assert {t.n for t in youths.everything if t.id == women} == {1600}
+    assert {t.n for t in youth_targets({**rows("targets"), women: row}) if t.id == women} == {500}
+    first, path = CONTROL_PATH[0], dict(rows("targets")[CONTROL_PATH[0]], n="100")
+    assert [t.n for t in leisure.everything[:5]] == [289] * 5
+    assert [t.n for t in leisure_targets({**rows("targets"), first: path})[:5]] == [100, *[289] * 4]
 
 
 def test_readings_that_contradict_each_other_are_both_there(youths: Block) -> None:
