@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from .activities.base import ASIDE, EVENTS
+from .activities.base import ASIDE, EVENTS, QueueMonth
 from .measures import AREA_GROUPINGS, BENEFIT_GROUPS, COHORTS, GROUPINGS, MEASURES, VIEWS, Columns, grouped
 from .results import COLUMNS
 from .scenario import month_text
@@ -166,21 +166,24 @@ def participants(life: Life, replicates: range) -> pd.DataFrame:
 
 def queues(life: Life, replicates: range) -> pd.DataFrame:
     """Return stocks and flows of every activity by month and replicate."""
-    model = life.model
-    frames = [
-        pd.DataFrame(
-            {
+    model, runs = life.model, len(replicates)
+    frames = []
+    for course in model.courses:
+        months = course.queue_months
+        if months:
+            counted = {
+                name: np.concatenate([np.broadcast_to(number, runs) for number in numbers])
+                for name, numbers in zip(QueueMonth._fields, zip(*months, strict=True), strict=True)
+            }
+            said = {
                 "scenario": model.plan.id,
                 "activity": course.plan.id,
                 "draw": life.draw,
-                "replicate": list(replicates),
-                **queue._asdict(),
-                "month": month_text(model.start + queue.month),
+                "replicate": np.tile(np.array(replicates), len(months)),
+                **counted,
+                "month": [month_text(model.start + queue.month) for queue in months for _ in replicates],
             }
-        )
-        for course in model.courses
-        for queue in course.queue_months
-    ]
+            frames.append(pd.DataFrame(said))
     columns = list(COLUMNS["queues"])
     return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
 

@@ -93,7 +93,8 @@ class OwnHazards:
         """Return what is added at most to any log hazard of ``rows``; arguments as of :meth:`shifts`."""
         found = np.maximum(given[[name in self._to or name in self._passages for name in self._names]], 0).sum(axis=0)
         if self.barriers_act:
-            found += np.maximum(-self._level[people.stream.block[rows], people.state[rows]], 0)
+            level = self._level[people.stream.block[rows], _group(people.phase[rows])]
+            found += np.maximum(-level, 0).max(axis=1) + np.maximum(self._barrier, 0).sum()
         return np.asarray(found)
 
     def shifts(self, rows: np.ndarray, given: np.ndarray, people: Population) -> np.ndarray:

@@ -174,7 +174,6 @@ ARROWS: dict[str, set[str]] = {
     "collect": {"activities.base", "measures", "results", "scenario", "states"},
     "comparison": {
         "activities.base",
-        "activities.programme",
         "collect",
         "errors",
         "headline",

@@ -7,7 +7,7 @@ import pytest
 from courses import course_of, record, rich, with_items
 from lives import events, names
 
-from sim import AreaModel, ParameterSet, Scenario, compare
+from sim import AreaModel, ParameterSet, Scenario, compare, ensemble
 from sim.activities import catalogue
 from sim.activities.base import EVENTS
 from sim.comparison import NOT_COMPARED
@@ -99,6 +99,22 @@ def test_who_no_change_of_one_item_touches_lives_alike() -> None:
         data = full.with_activity(item, **change).resolved() | {"id": f"changed_{item}"}
         found = compare(Scenario.from_resolved(data), full, replicates=1)
         assert found.pairing["untouched_identical"] is True, item
+
+
+def test_who_is_met_or_covered_keeps_the_course_of_their_own() -> None:
+    """Mothers meet each other too: the table of participants tells how their own course went."""
+    base = Scenario.read("baseline", ["population.residents=2000", f"horizon.months={MONTHS}"])
+    scenario = with_items(base, {"network_mothers": rich(contacts=2.0)["network_mothers"]})
+    table = ensemble.run(scenario, replicates=1).table("participants")
+    assert {"completed", "enrolled"} <= set(table["how"])
+    assert not {"contacted", "covered"} & set(table["how"])
+    model = AreaModel(scenario, seed=1)
+    for _ in range(MONTHS):
+        model.step()
+    (course,) = model.courses
+    met = {row for event, _, rows in course.events() if event == "contacted" for row in rows.tolist()}
+    went = {row for event, _, rows in course.events() if event == "enrolled" for row in rows.tolist()}
+    assert met & went
 
 
 def test_counts_stay_the_sums_of_states() -> None:
