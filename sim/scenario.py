@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -135,7 +135,7 @@ class Scenario:
         )
 
     def scaled(self, residents: int) -> Scenario:
-        """Return the scenario with other ``residents`` and its places in proportion, halves rounded up.
+        """Return the scenario with other ``residents``, its places and staff in proportion, halves rounded up.
 
         Raises ``ScenarioError`` when ``residents`` or the places that follow are not allowed.
         """
@@ -143,10 +143,17 @@ class Scenario:
         resized = population.with_entries({"residents": node_of(residents, _FROM_PYTHON)})
         scaled = self._made(self.tree.with_entries({"population": resized}), self.file)
         items = [
-            item.with_entries({"places": node_of(_in_proportion(plan.places, residents, self.residents), _FROM_PYTHON)})
+            item.with_entries({key: node_of(value, _FROM_PYTHON) for key, value in self._resized(plan, residents)})
             for item, plan in zip(self._items(), self.activities, strict=True)
         ]
         return scaled._with_items(items) if items else scaled
+
+    def _resized(self, plan: ActivityPlan, residents: int) -> Iterator[tuple[str, int]]:
+        """Yield the numbers of an item that are persons, in proportion to other ``residents``; who is there stays."""
+        yield "places", _in_proportion(plan.places, residents, self.residents)
+        for id, card in catalogue()[plan.activity].parameters.items():
+            if card.unit == "persons" and plan.values[id]:
+                yield id, max(_in_proportion(int(plan.values[id]), residents, self.residents), 1)
 
     def _with_items(self, items: list[Node]) -> Scenario:
         return self._made(self.tree.with_entries({"activities": Node(items, _FROM_PYTHON)}), self.file)

@@ -291,8 +291,12 @@ class _Check:
         self._check_names(("activities", at, "missing_drivers"))
         self._check_names(("activities", at, "hindrances"))
         places: Loc = ("activities", at, "places")
-        if catalogue()[activity].kind == "lever" and self._right(places) and item.map["places"].value != 0:
+        priority: Loc = ("activities", at, "priority")
+        lever = catalogue()[activity].kind == "lever"
+        if lever and self._right(places) and item.map["places"].value != 0:
             self._put("lever_places", places)
+        if lever and self._right(priority) and item.map["priority"].value != PRIORITIES[0]:
+            self._put("lever_priority", priority, allowed=PRIORITIES[0])
 
     def _check_shares(self, at: int) -> None:
         """Check that the outcomes of an item's clarification are no more than all of it."""

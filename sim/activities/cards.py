@@ -89,7 +89,9 @@ def _usual(entry: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the cards an activity has by its kind, channels, mechanics and effects."""
     shared, kind = _shared(), entry.get("kind", "course")
     cards = shared["cards"]
-    for id in shared["usual"][kind]:
+    # A lever that acts through the reach of others alone has no people of its own, so no ages.
+    ages = ["age_from", "age_to"] if kind == "lever" and entry.get("effects") else []
+    for id in (*shared["usual"][kind], *ages):
         yield id, cards[id]
     for channel in entry.get("channels", ()):
         names = {f"channel_{lang}": CHANNELS[channel].label(lang) for lang in ("da", "en")}

@@ -569,7 +569,9 @@ class Programme:
             first = np.searchsorted(block, np.arange(len(self._stream.replicates) + 1))
             number = np.diff(first)[self._stream.block[mine[1]]]
             pick = (self._draw("whom", month, mine) * number).astype(np.int64)
-            met = np.unique(among[(first[self._stream.block[mine[1]]] + pick)[number > 0]])
+            somebody = number > 0
+            chosen = among[(first[self._stream.block[mine[1]]] + pick)[somebody]]
+            met = np.unique(chosen[chosen != mine[1, somebody]])
             entries = _entries(np.full(len(met), course), met, month)
             self._note_all(month, "contacted", entries)
             if self._acting.acts("contacts")[course]:
