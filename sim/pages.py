@@ -128,6 +128,9 @@ def _groups(of: Eligibility, lang: str) -> str:
 
 def _who(activity: ActivityType, lang: str) -> Iterator[str]:
     target, cards = activity.eligibility, activity.parameters
+    if "age_from" not in cards:
+        yield text("pages.who_nobody", lang)
+        return
     ages = {end: plain(cards[id].value, lang) for end, id in (("low", "age_from"), ("high", "age_to"))}
     states = _state_words(target.states, lang)
     yield text("pages.who_sentence", lang, **ages, groups=_groups(target, lang), states=states)
