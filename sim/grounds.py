@@ -74,7 +74,8 @@ class Item:
     @property
     def grade(self) -> str:
         """The weakest grade among the numbers that act, empty when none does."""
-        return max((effect.grade for change in self.acting for effect in change.effects), default="")
+        acting = (effect for change in self.acting for effect in change.effects if not is_idle(effect.id, effect.value))
+        return max((effect.grade for effect in acting), default="")
 
 
 def items(scenarios: Sequence[Mapping[str, Any]], assumptions: pd.DataFrame) -> list[Item]:

@@ -51,16 +51,22 @@ class Folk:
         self.state[rows] = CODE[state]
 
 
+def ages_of(activity: ActivityType) -> tuple[float, float]:
+    """Return the first and the last age (years) of an activity's people; any where it has none of its own."""
+    cards = activity.parameters
+    return (cards["age_from"].value, cards["age_to"].value) if "age_from" in cards else (18.0, 64.0)
+
+
 def suiting(activity: ActivityType, rows: int, **columns: object) -> Folk:
     """Return ``rows`` people of the target group of ``activity``, but for what ``columns`` say."""
-    group, values = activity.eligibility, activity.parameters
+    group = activity.eligibility
     barriers = 1 << BARRIERS.index(group.barriers[0]) if group.barriers else 0
     fits = {
         "state": CODE[group.states[0]],
         "sex": SEXES.index(group.sex or "women"),
         "origin": ORIGINS.index(group.origins[0] if group.origins else "danish"),
         "barriers": barriers,
-        "birth": -int(12 * (values["age_from"].value + values["age_to"].value) / 2),
+        "birth": -int(12 * sum(ages_of(activity)) / 2),
     }
     return Folk(rows, **{**fits, **columns})
 
@@ -162,7 +168,9 @@ def rich(contacts: float = 0.3) -> dict[str, dict[str, object]]:
         item = {id: value for id, value in usual.items() if id in cards}
         item |= {id: 0.3 + at / 500 for id in cards if id.startswith(("effect_", "eases_"))}
         item |= {id: 0.06 for id in cards if id.startswith("reach_") and id != "reach_factor"}
-        item |= {"priority": PRIORITIES[at % len(PRIORITIES)], "missing_drivers": [p.id for p in activity.drivers[:1]]}
+        item |= {"missing_drivers": [p.id for p in activity.drivers[:1]]}
+        if activity.kind != "lever":
+            item["priority"] = PRIORITIES[at % len(PRIORITIES)]
         item |= {"places": 8, "end": "2013-06"} if activity.kind != "lever" else {}
         found[key] = item
     return found

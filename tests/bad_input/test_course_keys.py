@@ -262,11 +262,12 @@ def test_a_parameter_an_activity_does_not_have_is_named(tmp_path: Path, key: str
     others = {id for other in catalogue().values() for id in other.parameters} - activity.parameters.keys()
     foreign = sorted(others)[len(key) % len(others)]
     places = "" if activity.kind == "lever" else ", places: 1"
+    number = "age_from" if "age_from" in activity.parameters else "reach_factor"
     text = changed(
         "  - id: smiley\n    activity: employer_smiley\n",
-        f"  - {{id: smiley, activity: {key}{places}, {foreign}: 0, age_from: 121}}\n",
+        f"  - {{id: smiley, activity: {key}{places}, {foreign}: 0, {number}: 121}}\n",
     )
     found = {p.kind: p for p in problems(tmp_path, text)}
     assert set(found) == {"unknown_key", "outside"}
     assert found["unknown_key"].key == f"activities[smiley].{foreign}"
-    assert found["outside"].key == "activities[smiley].age_from"
+    assert found["outside"].key == f"activities[smiley].{number}"

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from calibration import fit_core_rates
-from calibration.point_fits import without_usual_activation
 from calibration.structures import RETURNS, STAYERS, STRUCTURES
 from calibration.twin import Twin
 from sim import ParameterSet
+from sim.parameters import WITHOUT_ACTIVATION
 
 DRAWS = 200
 GRID = np.array([0.97, 1.0, 1.03])
@@ -36,7 +36,7 @@ def test_one_constant_is_enough(name: str) -> None:
         at = structure.free.index(STAYERS)
         values[:, at] = np.clip(values[:, at], 0, 1)
     constant = parameters.value("activation_exit_factor")
-    without = shares(Twin(structure, without_usual_activation(parameters)).joint(values))
+    without = shares(Twin(structure, parameters.replace(WITHOUT_ACTIVATION)).joint(values))
     with_it = np.stack(
         [
             shares(Twin(structure, parameters.replace({"activation_exit_factor": constant * c})).joint(values))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from calibration import Targets
-from calibration.point_fits import _share, cohort_shares, cohort_weights
+from calibration.point_fits import cohort_shares, cohort_weights, share_of
 from sim import ParameterSet, Scenario, run
 from sim.parameters import WITHOUT_ACTIVATION
 from sim.results import Result
@@ -51,7 +51,7 @@ def test_the_mean_of_the_replicates_is_the_exact_chain(result: Result, exact_sha
 def exact_shares() -> dict[str, float]:
     parameters, targets = ParameterSet.read("history"), Targets.read()
     joint = cohort_shares(parameters, cohort_weights(parameters))
-    return {t.id: _share(joint, t) for t in (*targets.fit, *targets.shown)}
+    return {t.id: share_of(joint, t) for t in (*targets.fit, *targets.shown)}
 
 
 def test_usual_activation_on_or_off_leaves_the_twelve_shares(exact_shares: dict[str, float]) -> None:
@@ -59,11 +59,11 @@ def test_usual_activation_on_or_off_leaves_the_twelve_shares(exact_shares: dict[
     parameters, targets = ParameterSet.read("history"), Targets.read()
     without = parameters.replace(WITHOUT_ACTIVATION)
     joint = cohort_shares(without, cohort_weights(without))
-    misses = {t.id: 100 * abs(_share(joint, t) - exact_shares[t.id]) for t in targets.fit}
+    misses = {t.id: 100 * abs(share_of(joint, t) - exact_shares[t.id]) for t in targets.fit}
     print(f"activation on or off: the 12 shares differ by at most {max(misses.values()):.2f} points")
     assert len(misses) == 12
     assert max(misses.values()) < 0.3
     # The constant does it: without it the shares are far off.
     bare = parameters.replace({"activation_exit_factor": 1.0})
     joint = cohort_shares(bare, cohort_weights(bare))
-    assert max(100 * abs(_share(joint, t) - exact_shares[t.id]) for t in targets.fit) > 1
+    assert max(100 * abs(share_of(joint, t) - exact_shares[t.id]) for t in targets.fit) > 1

@@ -27,6 +27,7 @@ from sim.measures import MEASURES
 from sim.parameters import GRADES, ParameterSet
 from sim.results import COLUMNS, FILES
 from sim.scenario import json_schema, list_scenarios
+from sim.scenario_file import shipped
 from sim.states import STATES
 
 DOOR = Path(run.__file__)
@@ -817,8 +818,7 @@ def test_a_process_ends_with_the_exit_code_and_plain_words(tmp_path: Path):
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr == (
         "bazeline: filen findes ikke; medfølgende scenarier: "
-        "baseline.yaml, cash_benefit_cohorts_2011.yaml, leisure_jobs.yaml, pocket_money_jobs.yaml, "
-        "pocket_money_then_leisure_jobs.yaml. Mente du baseline.yaml?\n"
+        f"{', '.join(path.name for path in shipped())}. Mente du baseline.yaml?\n"
     )
 
 

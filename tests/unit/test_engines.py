@@ -365,12 +365,12 @@ def test_the_kernels_see_nothing_of_ours() -> None:
         "draw_bits",
         "in_target_group",
         "reached_in",
+        "entering",
         "shifts_by_resident",
         "endings",
-        "referable",
+        "heard",
         "admitted",
         "handed_to",
-        "within_ages",
         "pay",
     ]
     for function in compiled:

@@ -390,8 +390,11 @@ def test_schema_has_the_keys_and_bounds_of_the_models():
     assert schema["$schema"].endswith("2020-12/schema")
     properties = schema["properties"]
     assert set(properties) == {*keys(""), "extends"}
-    for section in set(MODELS) - {"", "activities"}:
+    for section in set(MODELS) - {"", "activities", "events"}:
         assert set(properties[section]["properties"]) == set(keys(section))
+    event, removal = properties["events"]["items"]["anyOf"]
+    assert set(event["properties"]) == set(keys("events"))
+    assert set(removal["properties"]) == {"id", "remove"}
     *items, removal = properties["activities"]["items"]["anyOf"]
     assert set(removal["properties"]) == {"id", "remove"}
     assert [item["properties"]["activity"]["const"] for item in items] == list(catalogue())
