@@ -9,7 +9,8 @@ what the hazard of starting education is multiplied by, in the start year and in
 The hazards are the model's own, on the exact chain, for women of 18-22 who are in neither work nor education at the
 start, because only the young have a fitted rate of going back. The source's women are 37 on average and a tenth of them
 are in education before; that the ratio of hazards is the same at their age is an assumption (grade D).
-The activity itself comes in a later version; ``python -m calibration.network_mothers`` renews the table of draws.
+The activity ``network_mothers`` uses the start year's middle; ``python -m calibration.network_mothers`` renews the
+table of draws.
 """
 
 from __future__ import annotations

@@ -326,7 +326,7 @@ class Programme:
     def run_month(self, month: int, people: Population) -> Happened:
         """Run every course for one month.
 
-        In this order: participants finish, are clarified or leave, some give up waiting, new ones are referred and
+        In this order: participants are clarified, finish or leave, some give up waiting, new ones are referred and
         queue, and free places go to those whose turn it is (ties by the resident's own draw).
         """
         self._grow(people)
