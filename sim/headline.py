@@ -25,13 +25,14 @@ DECISIVE = 0.1
 
 def one_view(frame: pd.DataFrame) -> pd.DataFrame:
     """Keep the residents wherever they live, or the only view there is."""
-    views = set(frame["view"])
+    views = set(frame["view"].unique())
     return frame[frame["view"] == ("individual" if "individual" in views else min(views))]
 
 
 def pooled(frame: pd.DataFrame) -> pd.DataFrame:
     """Keep the rows over all structures together, or those of the only structure there is."""
-    return frame[frame["structure"] == (POOLED if POOLED in set(frame["structure"]) else frame["structure"].iloc[0])]
+    known = frame["structure"].unique()
+    return frame[frame["structure"] == (POOLED if POOLED in known else frame["structure"].iloc[0])]
 
 
 def luck(differences: pd.DataFrame) -> pd.DataFrame:
@@ -44,7 +45,7 @@ def told_band(differences: pd.DataFrame) -> pd.DataFrame:
 
     That is luck, and with several draws of the parameters luck and parameters together.
     """
-    kinds = set(differences["interval"])
+    kinds = differences["interval"].unique()
     return one_view(pooled(differences[differences["interval"] == ("both" if "both" in kinds else "luck")]))
 
 
@@ -117,7 +118,7 @@ def told_uncertainty(uncertainty: pd.DataFrame, measures: Sequence[str]) -> pd.D
     It is of the differences where there are any, else of the levels, in one view, in the order of ``measures``.
     """
     rows = one_view(uncertainty)
-    rows = rows[rows["of"] == ("difference" if "difference" in set(rows["of"]) else "level")]
+    rows = rows[rows["of"] == ("difference" if "difference" in rows["of"].unique() else "level")]
     rows = last_months(rows[rows["measure"].isin(measures)])
     order = rows["measure"].map(list(measures).index)
     return rows.loc[order.sort_values(kind="stable").index].reset_index(drop=True)

@@ -67,10 +67,9 @@ def states_data(outcomes: pd.DataFrame) -> pd.DataFrame:
     Only measures with the denominator of ``employed`` are stacked. Pension is taken out of the other
     benefits, and ``rest`` is whatever the measures leave.
     """
+    known = set(outcomes["measure"].unique())
     keys = [
-        key
-        for key in PARTS
-        if key in set(outcomes["measure"]) and MEASURES[key].population("en") == MEASURES["employed"].population("en")
+        key for key in PARTS if key in known and MEASURES[key].population("en") == MEASURES["employed"].population("en")
     ]
     rows = outcomes[(outcomes["group_by"] == "all") & outcomes["measure"].isin(keys)]
     wide = rows.pivot_table(index=["scenario", "month"], columns="measure", values="value", sort=False)[keys]

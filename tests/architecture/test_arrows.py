@@ -572,6 +572,7 @@ for name in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_every_module_can_be_imported_first():
     said = subprocess.run(
         [sys.executable, "-c", ALONE, *MODULES], cwd=ROOT, capture_output=True, text=True, check=False

@@ -156,8 +156,8 @@ run.main(sys.argv[1:])
     ("moment", "shards", "state"),
     [
         (("Path", "rename", "3"), 2, "running"),
-        (("os", "replace", "7"), REPLICATES, "running"),
-        (("os", "replace", "12"), REPLICATES, "running"),
+        pytest.param(("os", "replace", "7"), REPLICATES, "running", marks=pytest.mark.slow),
+        pytest.param(("os", "replace", "12"), REPLICATES, "running", marks=pytest.mark.slow),
         (("shutil", "rmtree", "1"), REPLICATES, "complete"),
     ],
     ids=["a shard not yet in place", "half of the tables", "all but the manifest", "all but the report"],

@@ -39,6 +39,7 @@ def gathered(job: Job, folder: Path, workers: int = 1) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "manifest.json"}
 
 
+@pytest.mark.slow
 def test_any_shards_and_any_interruption_give_the_same_bytes(
     tmp_path: Path, posteriors: Put, base: Scenario, jobs: Scenario
 ) -> None:

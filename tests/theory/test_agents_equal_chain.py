@@ -180,6 +180,7 @@ def test_a_reform_left_out_is_seen() -> None:
     assert largest > norm.isf(0.005 / cells)
 
 
+@pytest.mark.slow
 def test_without_usual_activation_the_agents_equal_the_chain_too(parameters: ParameterSet) -> None:
     off = ["economy.usual_activation=false"]
     counts = count(Scenario.read("cash_benefit_cohorts_2011", off), parameters, range(REPLICATES), cohorts)

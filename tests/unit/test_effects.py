@@ -67,6 +67,7 @@ def test_shipped_effects_give_the_published_odds_ratios_as_far_as_few_pairs_tell
         assert abs(off) < allowed(key), key
 
 
+@pytest.mark.slow
 def test_effects_far_from_the_shipped_are_seen_to_be_wrong(shipped: Evaluation) -> None:
     """No effect, and one half as strong again: the same people with the same luck, so the order is sure."""
     weak, strong = (

@@ -587,9 +587,10 @@ def test_study_draws_both_groups_with_their_published_points(lang: str) -> None:
 
 
 def test_the_same_figure_gives_the_same_bytes_whatever_the_users_settings() -> None:
-    first = {name: plots.svg(figure, "words", "f") for name, figure in drawings("da").items()}
+    some = ("states", "observed", "queues", "pyramid")
+    first = {name: plots.svg(drawn("da")[name], "words", "f") for name in some}
     with mpl.rc_context({"font.size": 30, "axes.grid": True, "svg.hashsalt": "other", "axes.spines.top": True}):
-        second = {name: plots.svg(figure, "words", "f") for name, figure in drawings("da").items()}
+        second = {name: plots.svg(figure, "words", "f") for name, figure in drawings("da").items() if name in some}
     assert first == second
 
 

@@ -257,6 +257,7 @@ def test_write_keeps_a_range_within_its_unit(parameters: ParameterSet, tmp_path:
     assert "range: [0.0, 1.0]," in line
 
 
+@pytest.mark.slow
 def test_the_command_prints_values_and_misses(capsys: pytest.CaptureFixture[str]) -> None:
     main(["history"])
     printed = capsys.readouterr().out.splitlines()
