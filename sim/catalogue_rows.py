@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from .activities import ActivityType, catalogue, families
-from .changes import is_idle, lines, size_words
+from .activities.cards import is_nil
+from .changes import lines, size_words
 from .locale import text
 from .measures import MEASURES
 from .parameters import UNITS, Parameter, ParameterSet
@@ -59,9 +60,7 @@ def _acts(activity: ActivityType, lang: str) -> str:
     for line in lines(activity):
         cards = [activity.parameters[id] for id in line.ids]
         sizes = [
-            size_words(card.value, *card.range, card.unit, lang)[0]
-            for card in cards
-            if not is_idle(card.id, card.value)
+            size_words(card.value, *card.range, card.unit, lang)[0] for card in cards if not is_nil(card.id, card.value)
         ]
         said += [f"{line.words(activity, lang)} {' / '.join(sizes)}"] if sizes else []
         idle += not sizes

@@ -12,8 +12,6 @@ from .locale import number, text
 from .parameters import UNITS
 from .sources import ASSUMPTION, source_of
 
-_NEUTRAL: Final = {"reach_factor": 1.0}
-"""Values other than 0 at which a number changes nothing."""
 _ONCE: Final = ("effect_role_models", "effect_rule_225")
 _LEVERS: Final = ("reward_elasticity", "clarification_per_month", "additional_share", "reach_factor")
 
@@ -55,11 +53,6 @@ def lines(activity: ActivityType) -> Iterator[Line]:
         yield Line("effect_alumni_signal", "", "effect_alumni_signal")
     for id in (*(id for id in cards if id.startswith("eases_")), *(id for id in _LEVERS if id in cards)):
         yield Line(id, id)
-
-
-def is_idle(id: str, value: float) -> bool:
-    """Whether the number ``id`` of a line changes nothing at ``value``."""
-    return value == _NEUTRAL.get(id, 0.0)
 
 
 def size_words(value: float, low: float, high: float, unit: str, lang: str) -> tuple[str, str]:

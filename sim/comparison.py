@@ -109,8 +109,7 @@ def _course_rows(life: Life, number: np.ndarray) -> dict[str, np.ndarray]:
 
 def _said_of(course: Course, life: Life) -> object:
     """Return everything a scenario says of an item: its own settings, and the closures that concern it."""
-    closures = life.model.plan.closures
-    return course.plan, [c for c in closures if not c.activities or course.plan.id in c.activities]
+    return course.plan, [closure for closure in life.model.plan.closures if closure.concerns(course.plan.id)]
 
 
 def touched_people(base: Life, other: Life, shared: Shared) -> np.ndarray:

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from .activities import ActivityType, catalogue
+from .activities.cards import is_nil, quality_of
 from .capacity import admissions
-from .changes import Line, is_idle, lines
+from .changes import Line, lines
 from .scenario import month_number
 
 _ITEM: Final = ["scenario", "activity"]
@@ -48,7 +49,7 @@ class Change:
     @property
     def idle(self) -> bool:
         """Whether it changes nothing."""
-        return all(is_idle(effect.id, effect.value) for effect in self.effects)
+        return all(is_nil(effect.id, effect.value) for effect in self.effects)
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Item:
     @property
     def grade(self) -> str:
         """The weakest grade among the numbers that act, empty when none does."""
-        acting = (effect for change in self.acting for effect in change.effects if not is_idle(effect.id, effect.value))
+        acting = (effect for change in self.acting for effect in change.effects if not is_nil(effect.id, effect.value))
         return max((effect.grade for effect in acting), default="")
 
 
@@ -87,7 +88,8 @@ def items(scenarios: Sequence[Mapping[str, Any]], assumptions: pd.DataFrame) -> 
     for scenario in scenarios:
         for item in scenario["activities"]:
             type = catalogue()[item["activity"]]
-            found.append(Item(scenario["id"], item["id"], type, tuple(_changes(item, type, cards)), _strength(item)))
+            strength = quality_of(item, len(item["missing_drivers"]) + len(item["hindrances"]))
+            found.append(Item(scenario["id"], item["id"], type, tuple(_changes(item, type, cards)), strength))
     return found
 
 
@@ -109,11 +111,6 @@ def _effect(item: Mapping[str, Any], id: str, cards: Mapping[str, Sequence[Mappi
     row = rows[0]
     sources = tuple(part for part in str(row["source"]).split(";") if part)
     return Effect(id, float(row["value"]), float(row["low"]), float(row["high"]), row["unit"], row["grade"], sources)
-
-
-def _strength(item: Mapping[str, Any]) -> float:
-    points = len(item.get("missing_drivers", ())) + len(item.get("hindrances", ()))
-    return float(np.clip(item.get("quality", 1.0) - points * item.get("quality_per_point", 0.0), 0.0, 1.0))
 
 
 def reached(queues: pd.DataFrame) -> pd.DataFrame:

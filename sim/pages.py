@@ -7,7 +7,8 @@ from pathlib import Path
 
 from .activities import ActivityType, catalogue, families
 from .activities.base import CHANNELS
-from .changes import Line, is_idle, lines, plain, size_words, source_words
+from .activities.cards import is_nil
+from .changes import Line, lines, plain, size_words, source_words
 from .eligibility import Eligibility
 from .locale import LANGUAGES, percent, text
 from .parameters import UNITS, Parameter
@@ -48,7 +49,7 @@ def _index_row(activity: ActivityType, lang: str) -> list[str]:
 
 
 def _idle(activity: ActivityType, line: Line) -> bool:
-    return all(is_idle(id, activity.parameters[id].value) for id in line.ids)
+    return all(is_nil(id, activity.parameters[id].value) for id in line.ids)
 
 
 def page(activity: ActivityType) -> str:

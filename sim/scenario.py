@@ -50,6 +50,10 @@ class Closure:
     end: str
     activities: tuple[str, ...] = ()
 
+    def concerns(self, item: str) -> bool:
+        """Whether nobody attends the activity item ``item`` in those months."""
+        return not self.activities or item in self.activities
+
 
 @dataclass(frozen=True)
 class Scenario:

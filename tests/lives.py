@@ -1,6 +1,7 @@
-"""People of several runs under their names: rows of newcomers differ between runs, replicate and id do not."""
+"""Lives of several runs held against each other, by name (rows of newcomers differ between runs) and in number."""
 
 import numpy as np
+from scipy.stats import t
 
 from sim import AreaModel
 from sim.comparison import NOT_COMPARED
@@ -59,3 +60,15 @@ def reached(model: AreaModel, rows: np.ndarray) -> np.ndarray:
             same = (people.dwelling == people.dwelling[row]) & (block == block[row])
             found |= same & (people.occupant >= people.occupant[row])
     return found
+
+
+def not_fewer(more: np.ndarray, fewer: np.ndarray) -> None:
+    """Assert that the paired difference is nowhere significantly below zero (one-sided, one in a thousand)."""
+    d = more.astype(float) - fewer
+    assert d.mean() >= -t.ppf(0.999, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d))
+
+
+def surely_more(more: np.ndarray, fewer: np.ndarray) -> None:
+    """Assert that the paired difference is significantly above zero (one-sided, one in a thousand)."""
+    d = more.astype(float) - fewer
+    assert d.mean() > t.ppf(0.999, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d))

@@ -16,7 +16,7 @@ from ..parameters import Parameter
 from ..sources import source_of
 from ..states import BARRIERS, CODE
 from .base import CHANNELS, FORMS, GIVES, KINDS
-from .cards import cards_of, effect_name, is_hazard, mechanics
+from .cards import cards_of, effect_name, is_hazard, is_nil, is_strength, mechanics
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,8 @@ class ActivityType:
     @property
     def grade(self) -> str:
         """The weakest grade among the effects that are not nil, D when nothing has been measured."""
-        return max((p.grade for id, p in self.parameters.items() if id.startswith("effect_") and p.value), default="D")
+        acting = (p for id, p in self.parameters.items() if is_strength(id) and not is_nil(id, p.value))
+        return max((p.grade for p in acting), default="D")
 
 
 @dataclass(frozen=True)

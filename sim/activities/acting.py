@@ -9,13 +9,11 @@ import numpy as np
 
 from ..engine.entries import Effects, Former, shifts_by_resident
 from ..engine.growing import Growing
-from ..states import BARRIERS
 from . import ActivityType
-from .base import FADED, LEISURE_KINDS, MOVES_OF, PASSAGES, SMALL_KINDS
+from .base import FADED, LEISURE_KINDS, MOVES_OF, SMALL_KINDS
 
 SIDE_KINDS = (*LEISURE_KINDS, *SMALL_KINDS)
 """Hazards of side jobs, in the order of the shifts."""
-EASES = tuple(f"eases_{barrier}" for barrier in BARRIERS)
 
 
 class Past(Growing):
@@ -183,6 +181,3 @@ def _given(values: Mapping[str, float], type: ActivityType) -> tuple[_Given, ...
         ({}, kept(contacts)),
         (kept({"small_job_start": values.get("effect_rule_225", 0.0)}), {}),
     )
-
-
-__all__ = ["EASES", "PASSAGES", "SIDE_KINDS", "Acting", "Now", "Past"]

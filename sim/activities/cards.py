@@ -36,6 +36,34 @@ def _shared() -> Mapping[str, Any]:
     return found
 
 
+_STRENGTHS: Final = (
+    "effect_",
+    "eases_",
+    "clarification_per_month",
+    "additional_share",
+    "reward_elasticity",
+    "reach_factor",
+)
+"""Beginnings of the ids of numbers that say how strongly an activity changes anything."""
+_NEUTRAL: Final = {"reach_factor": 1.0}
+"""Values other than 0 at which such a number changes nothing."""
+
+
+def is_strength(id: str) -> bool:
+    """Whether the number ``id`` says how strongly an activity changes something."""
+    return id.startswith(_STRENGTHS)
+
+
+def is_nil(id: str, value: float) -> bool:
+    """Whether the strength ``id`` changes nothing at ``value``."""
+    return value == _NEUTRAL.get(id, 0.0)
+
+
+def quality_of(values: Mapping[str, float], points: int) -> float:
+    """Return the quality of an item: its own, less what each missing driver and each hindrance (``points``) costs."""
+    return min(max(values.get("quality", 1.0) - points * values.get("quality_per_point", 0.0), 0.0), 1.0)
+
+
 def mechanics() -> tuple[str, ...]:
     """Return what an activity may name under ``mechanics``."""
     return (*_shared()["mechanics"], "eases")

@@ -7,6 +7,7 @@ from typing import Final
 
 from ..scenario import Scenario
 from . import ActivityType, catalogue
+from .cards import is_nil, is_strength
 
 _Values = Mapping[str, float]
 
@@ -18,9 +19,8 @@ def _acts_after(values: _Values) -> bool:
 
 def _acts(values: _Values) -> bool:
     """Whether the course changes anybody's hazards or state, or brings anybody anywhere."""
-    strengths = ("effect_", "eases_", "clarification_per_month", "additional_share", "reward_elasticity", "contacts_")
-    named = any(value != 0 for id, value in values.items() if id.startswith(strengths))
-    return named or values.get("reach_factor", 1) != 1
+    changes = any(is_strength(id) and not is_nil(id, value) for id, value in values.items())
+    return changes or values.get("contacts_per_month", 0) > 0
 
 
 RESTS: Final[Mapping[str, Callable[[_Values, bool, bool], bool]]] = {
@@ -58,7 +58,7 @@ def idle_in(scenario: Scenario) -> dict[str, bool]:
     """Return, by ``activity.parameter``, whether the number rests in every item of a scenario."""
     found: dict[str, bool] = {}
     for item in scenario.activities:
-        closed = any(not closure.activities or item.id in closure.activities for closure in scenario.closures)
+        closed = any(closure.concerns(item.id) for closure in scenario.closures)
         resting = idle(catalogue()[item.activity], item.values, closed, bool(item.missing_drivers or item.hindrances))
         for id in item.values:
             name = f"{item.activity}.{id}"

@@ -27,6 +27,7 @@ from ..engine.entries import (
     handed_to,
     heard,
     in_target_group,
+    of_target_group,
     packed,
 )
 from ..engine.streams import Stream, mix, moment_key, subject_key
@@ -52,6 +53,7 @@ from .base import (
     QueueMonth,
     Shifts,
 )
+from .cards import quality_of
 from .reach import Hearing
 
 _PAST = {"course": np.int16, "row": np.int32, "month": np.int16, "dose": np.float64}
@@ -191,6 +193,9 @@ class Programme:
         )
         before = _table([[b for b, a in enumerate(activities) if to in following[a]] for to in activities])
         self._queues = Queues(self._activity, self._first, self._until, before, follows)
+        self._brings = [
+            [to for to, other in enumerate(plans) if other.activity in course.type.brings_to] for course in self.courses
+        ]
         self._has_next: np.ndarray = np.any(follows >= 0, axis=1)
         taken = np.where(self._kind == "lever", -1, self._until)
         factor = self._reach_factors(plans, months)
@@ -251,8 +256,10 @@ class Programme:
             odds *= np.where((np.arange(len(odds)) >> bit & 1)[:, None], of(id, 1.0), 1.0)
         self._take_up = odds / (1 + odds)
         """Chance of saying yes by traits and course: the odds without any trait times the odds ratios of the traits."""
-        points = np.array([len(plan.missing_drivers) + len(plan.hindrances) for plan in plans])
-        quality = np.clip(of("quality", 1.0) - points * of("quality_per_point"), 0.0, 1.0)
+        points = [len(plan.missing_drivers) + len(plan.hindrances) for plan in plans]
+        quality = np.array(
+            [quality_of(plan.values, n) for plan, n in zip(plans, points, strict=True)], dtype=np.float64
+        )
         self._acting = Acting([plan.values for plan in plans], types, self._stream.engine, quality)
         self._on_side_jobs = self._acting.on_side_jobs()
         self._virtual = of("virtual_quality", 1.0)
@@ -295,7 +302,7 @@ class Programme:
 
     def _closed_by(self, closure: Closure) -> np.ndarray:
         """Return which courses a closure concerns."""
-        return np.array([not closure.activities or course.plan.id in closure.activities for course in self.courses])
+        return np.array([closure.concerns(course.plan.id) for course in self.courses], dtype=bool)
 
     def _form(self, *forms: str) -> np.ndarray:
         return np.array([course.type.form in forms for course in self.courses], dtype=bool)
@@ -311,10 +318,10 @@ class Programme:
     def _reach_factors(self, plans: Sequence[ActivityPlan], months: int) -> np.ndarray:
         """Return what the channels of each course are multiplied by, shape (courses, months of the run + 1)."""
         factor = np.ones((len(plans), months + 1))
-        for lever, course in zip(plans, self.courses, strict=True):
+        for lever, course, quality in zip(plans, self.courses, self._acting.quality, strict=True):
             raised = course.type.raises_reach_of
             if raised:
-                by = 1 + (lever.values["reach_factor"] - 1) * self._acting.quality[course._code]
+                by = 1 + (lever.values["reach_factor"] - 1) * quality
                 for at, other in enumerate(plans):
                     if other.activity in raised or "all" in raised:
                         factor[at, max(course.first, 0) : course.last + 1] *= by
@@ -594,18 +601,9 @@ class Programme:
     def _contactable(self, course: int, month: int, who: Who) -> np.ndarray:
         """Return the rows, ascending by replicate, of whom members of a course can meet."""
         among = self.courses[course].type.contacts_among or self.courses[course].type.eligibility
-        inside = np.isin(who.state, among.state_codes) & among.groups[who.group] & who.in_area
-        age = month - who.birth.astype(np.int64)
-        inside &= (age >= self._target.youngest[course]) & (age < self._target.oldest[course])
-        rows = np.flatnonzero(inside)
+        suits = np.isin(who.state, among.state_codes) & among.groups[who.group]
+        rows = of_target_group(course, month, self._target, who, suits)
         return rows[np.argsort(self._stream.block[rows], kind="stable")]
-
-    @property
-    def _brings(self) -> list[list[int]]:
-        return [
-            [to for to, other in enumerate(self.courses) if other.plan.activity in course.type.brings_to]
-            for course in self.courses
-        ]
 
     def _received_over(self, month: int, who: Who) -> np.ndarray:
         """Return those handed over last month who can still join; the others may be referred another time."""
@@ -674,10 +672,7 @@ class Programme:
         found = [_NOBODY]
         self._under = _NONE
         for course in np.flatnonzero(self._wide & (self._first <= month) & (month <= self._last)).tolist():
-            age = month - who.birth.astype(np.int64)
-            inside = self._target.member[course, who.state] & self._target.allowed[course, who.group] & who.in_area
-            inside &= (age >= self._target.youngest[course]) & (age < self._target.oldest[course])
-            rows = np.flatnonzero(inside)
+            rows = of_target_group(course, month, self._target, who)
             self._under = _together(self._under, _entries(np.full(len(rows), course), rows, month))
             new = rows[~self._covered[course, rows]]
             self._covered[course, new] = True

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..engine.entries import Chances, Entrances, Reach, Target, Who, entering, reached_in
+from ..engine.entries import Chances, Entrances, Reach, Target, Who, entering, of_target_group, reached_in
 from ..engine.streams import Stream
 from ..states import CODE, STATES
 from . import ActivityType
@@ -55,9 +55,12 @@ class Hearing:
         self._rate = np.array(rates).reshape(len(values), len(STATES))
         hears = target.member & (self._rate > 0)
         self.target = target._replace(member=hears)
+        self._of_any_youth = self.target._replace(youngest=np.full(len(values), np.iinfo(np.int64).min))
         top = np.where(hears, self._rate, 0).max(axis=1, initial=0) * factor.max(axis=1, initial=0)
         varies = np.ptp(np.where(hears, self._rate, top[:, None]), axis=1) > 0
-        self._thinned = varies | (np.ptp(factor, axis=1) > 0 if factor.shape[1] else False)
+        dated = np.ptp(factor, axis=1) > 0
+        self._dated = bool(dated.any())
+        self._thinned = varies | dated
         ages = zip(target.youngest.tolist(), target.oldest.tolist(), strict=True)
         bands = [age_bands(of, limits) for of, limits in zip(values, ages, strict=True)]
         wide = max((len(of) for of in bands), default=1)
@@ -112,14 +115,11 @@ class Hearing:
             self.wait(*self._stock(course, month, who), who)
 
     def _stock(self, course: int, month: int, who: Who) -> tuple[np.ndarray, np.ndarray]:
-        """Return entries of all who are of the target group when a course begins, and their luck.
+        """Return entries of all who are of the target group when a course begins, or too young yet, and their luck.
 
         The draw has no date, so that it is the same whenever the course begins.
         """
-        target = self.target
-        inside = target.member[course, who.state] & target.allowed[course, who.group] & who.in_area
-        inside &= month - who.birth.astype(np.int64) < target.oldest[course]
-        rows = np.flatnonzero(inside)
+        rows = of_target_group(course, month, self._of_any_youth, who)
         found = np.stack([np.full(len(rows), course), rows, np.full(len(rows), month)])
         return found, self._draw("reached", 0, found)
 
@@ -153,8 +153,7 @@ class Hearing:
 
     def chances(self, month: int) -> Chances:
         """Return with what chance those reached at a course's highest hazard are reached at that of the month."""
-        changes = self._factor.shape[1] > 0 and np.ptp(self._factor, axis=1).any()
-        if changes or not self._chances.size:
+        if self._dated or not self._chances.size:
             ratio = self._reach.ratio[:, None, :]
             # A model that is stepped beyond its horizon keeps what held in the last month.
             factor = self._factor[:, min(month, self._factor.shape[1] - 1), None]

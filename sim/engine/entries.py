@@ -178,6 +178,17 @@ def in_target_group(engine: str, entries: np.ndarray, month: int, target: Target
     return of_age & suits & who.in_area[row]
 
 
+def of_target_group(course: int, month: int, target: Target, who: Who, among: np.ndarray | None = None) -> np.ndarray:
+    """Return the rows, ascending, of all residents of a course's ages who belong to its target group in ``month``.
+
+    ``among`` is a mask of the residents that takes the place of states and groups, for those whom participants meet.
+    """
+    age = month - who.birth.astype(np.int64)
+    of_age = (age >= target.youngest[course]) & (age < target.oldest[course])
+    suits = target.member[course, who.state] & target.allowed[course, who.group] if among is None else among
+    return np.flatnonzero(of_age & suits & who.in_area)
+
+
 def reached_in(engine: str, entries: np.ndarray, wait: np.ndarray, reach: Reach, birth: np.ndarray) -> np.ndarray:
     """Return the month, int16, from that of the entry on, in which the hazards of being reached add up to ``wait``."""
     if engine == "numba":

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 from courses import reach_of, rows_of, with_items
-from scipy.stats import t
+from lives import not_fewer, surely_more
 
 from sim import AreaModel, Scenario
 from sim.activities import catalogue
@@ -21,17 +21,6 @@ MOVES = ("job_ready_to_employed", "activity_ready_to_employed", "activation_to_e
 @pytest.fixture(scope="module")
 def base() -> Scenario:
     return Scenario.read("baseline", ["horizon.months=36"])
-
-
-def not_fewer(more: np.ndarray, fewer: np.ndarray) -> None:
-    """Assert that the paired difference is nowhere significantly below zero (one-sided, one in a thousand)."""
-    d = more.astype(float) - fewer
-    assert d.mean() >= -t.ppf(0.999, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d))
-
-
-def surely_more(more: np.ndarray, fewer: np.ndarray) -> None:
-    d = more.astype(float) - fewer
-    assert d.mean() > t.ppf(0.999, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d))
 
 
 def runs(live: Live, base: Scenario, changes: Sequence[dict[str, object]], key: str = COURSE) -> list[AreaModel]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lives import not_fewer, surely_more
 from scipy.stats import t
 
 from sim import AreaModel, ParameterSet, Scenario, compare
@@ -38,17 +39,6 @@ def served(model: AreaModel, event: str = "enrolled") -> np.ndarray:
     """Return how many were enrolled (or met another event), by replicate."""
     rows = [rows for course in model.courses for e, _, rows in course.events() if e == event]
     return by_replicate(model, np.concatenate([np.empty(0, dtype=np.int64), *rows]))
-
-
-def not_fewer(more: np.ndarray, fewer: np.ndarray) -> None:
-    """Assert that the paired difference is nowhere significantly below zero (one-sided, one in a thousand)."""
-    d = more.astype(float) - fewer
-    assert d.mean() >= -t.ppf(0.999, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d))
-
-
-def surely_more(more: np.ndarray, fewer: np.ndarray) -> None:
-    d = more.astype(float) - fewer
-    assert d.mean() > t.ppf(0.999, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d))
 
 
 def by_lever(

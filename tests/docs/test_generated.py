@@ -6,7 +6,8 @@ import pytest
 from refresh import README, refreshed
 
 from sim.activities import ActivityType, catalogue
-from sim.changes import is_idle, lines
+from sim.activities.cards import is_nil
+from sim.changes import lines
 from sim.locale import LANGUAGES, messages
 from sim.pages import FOLDER, INDEX, pages, scenario_text
 from sim.scenario import Scenario
@@ -66,7 +67,7 @@ def test_what_an_activity_changes_covers_every_effect_of_its_cards():
     acting = {
         key
         for key, activity in catalogue().items()
-        if any(not is_idle(id, activity.parameters[id].value) for line in lines(activity) for id in line.ids)
+        if any(not is_nil(id, activity.parameters[id].value) for line in lines(activity) for id in line.ids)
     }
     assert acting == {"leisure_job", "pocket_money_job", "network_mothers"}
 
