@@ -88,7 +88,8 @@ def items(scenarios: Sequence[Mapping[str, Any]], assumptions: pd.DataFrame) -> 
     for scenario in scenarios:
         for item in scenario["activities"]:
             type = catalogue()[item["activity"]]
-            strength = quality_of(item, len(item["missing_drivers"]) + len(item["hindrances"]))
+            points = len(item.get("missing_drivers", ())) + len(item.get("hindrances", ()))
+            strength = quality_of(item, points)
             found.append(Item(scenario["id"], item["id"], type, tuple(_changes(item, type, cards)), strength))
     return found
 

@@ -295,7 +295,9 @@ class AreaModel(mesa.Model):
         rows, first = np.unique(happened.moved, return_index=True)
         phase = PHASE_ENTERED[people.phase[rows], happened.to[first]]
         phase = np.where(self._programme.busy[rows], ACTIVATED[phase], phase)
-        busy, free = (np.setdiff1d(part, rows) for part in (happened.occupied, happened.released))
+        others = np.ones(len(people), dtype=bool)
+        others[rows] = False
+        busy, free = (np.unique(part[others[part]]) for part in (happened.occupied, happened.released))
         rows = np.concatenate([rows, busy, free])
         phase = np.concatenate([phase, ACTIVATED[people.phase[busy]], OUT_OF_ACTIVATION[people.phase[free]]])
         goes = phase != people.phase[rows]

@@ -181,7 +181,7 @@ class Programme:
         activities = sorted({plan.activity for plan in plans})
         self._activity = np.array([activities.index(plan.activity) for plan in plans], dtype=np.int64)
         room = int(rows * (1 + NEWCOMERS_A_MONTH * months))
-        self._status = np.zeros((len(activities), room), dtype=np.uint8)
+        self._status = np.zeros((room, len(activities)), dtype=np.uint8)
         self._kind = np.array([types[plan.activity].kind for plan in plans], dtype=object)
         self._read(plans, [types[plan.activity] for plan in plans], months)
         self._closures = [
@@ -205,6 +205,7 @@ class Programme:
         self._handed = self._waiting = self._enrolled = _NONE
         self._relation = self._received = np.empty(0)
         self._ended: list[np.ndarray] = []
+        self._opens = np.empty((len(plans), 0), dtype=np.int64)
         self._under = _NONE
         self._now = Now(np.empty((2, 0), dtype=np.int64), np.empty(0))
         self._past = Past(_PAST)
@@ -214,7 +215,8 @@ class Programme:
         self._traits = np.zeros(room, dtype=np.uint8)
         self._group = np.zeros(room, dtype=np.uint8)
         self._seen = np.full(room, _AWAY, dtype=np.uint8)
-        self._packed = np.zeros(room, dtype=np.uint64)
+        self._held = np.zeros((room, 2 + -(-len(plans) // 64)), dtype=np.uint64)
+        """What is looked up together about residents (``Who.together``)."""
         self.busy = np.zeros(room, dtype=bool)
         """Whose week a course fills, by row."""
         self._covered = np.zeros((len(plans) if self._wide.any() else 0, room), dtype=bool)
@@ -233,7 +235,7 @@ class Programme:
         self._first = np.array([course.first for course in self.courses], dtype=np.int64)
         self._last = np.array([course.last for course in self.courses], dtype=np.int64)
         self._places = np.array([plan.places for plan in plans], dtype=np.int64)
-        self._survival = of("survival_share"), np.maximum(of("survival_half_life_months"), 1e-9)
+        self._survival = np.stack([of("survival_share"), np.maximum(of("survival_half_life_months"), 1e-9)])
         self._until = self._last_places(months)
         youngest = np.ceil(12 * of("age_from")).astype(np.int64)
         oldest = np.ceil(12 * (of("age_to") + 1)).astype(np.int64)
@@ -293,12 +295,12 @@ class Programme:
         places = np.floor(self._places[:, None] * share[:, None] * 0.5 ** (left / half_life[:, None]) + 0.5)
         return self._last + (places >= 1).sum(axis=1)
 
-    def _places_in(self, month: int) -> np.ndarray:
-        """Return the places of each course in ``month``."""
-        share, half_life = self._survival
-        over = np.maximum(month - self._last, 0)
-        left = np.floor(self._places * share * 0.5 ** (over / half_life) + 0.5)
-        return np.where(over > 0, left, self._places).astype(np.int64)
+    def _places_in(self, months: np.ndarray) -> np.ndarray:
+        """Return the places of each course in some months, shape (courses, months)."""
+        share, half_life = self._survival[:, :, None]
+        over = np.maximum(months - self._last[:, None], 0)
+        left = np.floor(self._places[:, None] * share * 0.5 ** (over / half_life) + 0.5)
+        return np.where(over > 0, left, self._places[:, None]).astype(np.int64)
 
     def _closed_by(self, closure: Closure) -> np.ndarray:
         """Return which courses a closure concerns."""
@@ -364,22 +366,22 @@ class Programme:
 
     def _grow(self, people: Population) -> None:
         """Hold all residents: those appended since have not heard of any activity."""
-        rows, room = len(people), self._status.shape[1]
+        rows, room = len(people), len(self._status)
         if rows > room:
             more = rows - room + room // 4
-            self._status = _wider(self._status, more, NEW)
+            self._status, self._held = _longer(self._status, more), _longer(self._held, more)
             self._covered = _wider(self._covered, more, 0)
-            self._place = np.full(self._status.shape[1], -1, dtype=np.int32)
+            self._place = np.full(len(self._status), -1, dtype=np.int32)
             self._traits, self._group = _wider(self._traits, more, 0), _wider(self._group, more, 0)
-            self.busy, self._packed = _wider(self.busy, more, 0), _wider(self._packed, more, 0)
+            self.busy = _wider(self.busy, more, 0)
             self._seen = _wider(self._seen, more, int(_AWAY))
         if rows > self._known:
             new = slice(self._known, rows)
             for bit, has in enumerate(TRAITS.values()):
                 self._traits[new] |= has(people, new).astype(np.uint8) << np.uint8(bit)
             self._group[new] = group_of(people.sex[new], people.origin[new], people.barriers[new])
+            self._held[new, 1] = self._stream.keys[new]
             self._known = rows
-        self._hearing.grow(self._status.shape[1])
 
     def _look(self, people: Population) -> tuple[Who, np.ndarray, np.ndarray]:
         """Return what target groups depend on, the rows whose state is another than when last looked at, and from what.
@@ -392,9 +394,9 @@ class Programme:
         changed = np.flatnonzero(self._seen[:rows] != here)
         before = self._seen[changed]
         self._seen[:rows] = here
-        columns = (people.birth, people.state, self._group[:rows], people.in_area)
-        self._packed[changed] = packed(*(column[changed] for column in columns))
-        return Who(*columns, self._packed), changed, before
+        columns = (people.birth, people.state, self._group[:rows], people.in_area, self._traits[:rows])
+        self._held[changed, 0] = packed(*(column[changed] for column in columns))
+        return Who.together(columns, self._held), changed, before
 
     # --- the steps of a month
 
@@ -405,10 +407,15 @@ class Programme:
             self.log.append((month, happened, course, row))
             then = _THEN[happened]
             changed = then != UNCHANGED
-            self._status[self._activity[course[changed]], row[changed]] = then[changed]
+            self._status[row[changed], self._activity[course[changed]]] = then[changed]
 
     def _note_all(self, month: int, event: str, entries: np.ndarray) -> None:
-        self._note(month, np.full(entries.shape[1], CODE_OF[event]), entries)
+        """Log that ``event`` happened to all ``entries``."""
+        if entries.shape[1]:
+            course, row, _ = entries
+            self.log.append((month, np.broadcast_to(CODE_OF[event], len(row)), course, row))
+            if THEN[event] != UNCHANGED:
+                self._status[row, self._activity[course]] = THEN[event]
 
     def _draw(self, decision: str, month: int, entries: np.ndarray, occurrence: int = 0) -> np.ndarray:
         """Return each one's draw for ``decision`` about that course."""
@@ -443,11 +450,9 @@ class Programme:
     def _leave(self, month: int, people: Population, who: Who) -> np.ndarray:
         """Let participants finish or leave, and some give up waiting; return who are lost in the gap."""
         all, enrolled = _together(self._enrolled, self._waiting), self._enrolled.shape[1]
-        luck = self._draw("attrition", month, self._enrolled)
-        engine = self._stream.engine
-        inside = in_target_group(engine, all[:, :enrolled], month, self._remains, who)
-        inside = np.concatenate([inside, in_target_group(engine, all[:, enrolled:], month, self._target, who)])
-        happens = endings(engine, all, enrolled, inside, luck, month, self._terms, _ENDS)
+        luck = Luck(self._subjects, moment_key("attrition", month))
+        groups = self._remains, self._target
+        happens = endings(self._stream.engine, all, enrolled, month, *groups, who, luck, self._terms, _ENDS)
         goes = np.flatnonzero(happens != _STAYS)
         if not len(goes):
             return _NOBODY
@@ -478,9 +483,11 @@ class Programme:
         helped = self._helped(course, row, people)
         kept = kept & (helped >= 0)
         self._remember(course[kept], helped[kept], month, dose[kept])
-        known = kept & alumni & self._acting.acts("alumni")[course]
-        signal = dose * np.minimum(self._alumni[course, block] / self._alumni_full[course], 1.0)
-        self._remember(self._acting.part(course[known], "alumni"), helped[known], month, signal[known])
+        known = np.flatnonzero(kept & alumni & self._acting.acts("alumni")[course])
+        if len(known):
+            of, full = course[known], self._alumni_full[course[known]]
+            signal = dose[known] * np.minimum(self._alumni[of, block[known]] / full, 1.0)
+            self._remember(self._acting.part(of, "alumni"), helped[known], month, signal)
         stays = np.ones(self._enrolled.shape[1], dtype=bool)
         stays[at] = False
         self._ended.append(_of(self._enrolled, at))
@@ -489,8 +496,11 @@ class Programme:
 
     def _helped(self, course: np.ndarray, row: np.ndarray, people: Population) -> np.ndarray:
         """Return on whom courses act: participants, or their partners (-1: there is none)."""
-        of_partner = self._partner[course]
-        return np.where(of_partner, people.partner(row), row) if of_partner.any() else row
+        of_partner = self._partner[course].nonzero()[0]
+        if len(of_partner):
+            row = row.copy()
+            row[of_partner] = people.partner(row[of_partner])
+        return row
 
     def _remember(self, part: np.ndarray, row: np.ndarray, month: int, dose: np.ndarray) -> None:
         """Keep those whose course goes on acting after its end, or who go on meeting people."""
@@ -514,7 +524,7 @@ class Programme:
         to = handed_to(engine, leaving, month + 1, self._queues, self._status, self._target, who, _STANDS)
         taken = np.flatnonzero(to >= 0)
         handed = _entries(to[taken], leaving[1, taken], month + 1)
-        self._status[self._activity[handed[0]], handed[1]] = HANDED
+        self._status[handed[1], self._activity[handed[0]]] = HANDED
         self._handed = _together(self._handed, handed)
         return asked[taken]
 
@@ -527,9 +537,9 @@ class Programme:
         queued = _together(handed, _of(referred, says_yes))
         queued = _of(queued, np.argsort(self._draw("queue", month, queued), kind="stable"))
         declined = _of(referred, ~says_yes)
-        parts = [handed, referred, declined, queued]
-        codes = [CODE_OF[event] for event in ("referred", "referred", "declined", "queued")]
-        self._note(month, np.repeat(codes, [part.shape[1] for part in parts]), np.concatenate(parts, axis=1))
+        self._note_all(month, "referred", _together(handed, referred))
+        self._note_all(month, "declined", declined)
+        self._note_all(month, "queued", queued)
         self._waiting = _together(self._waiting, queued)
 
     def _reach_people(self, month: int, due: np.ndarray, who: Who) -> tuple[np.ndarray, np.ndarray]:
@@ -537,8 +547,7 @@ class Programme:
         brought, hearing, stream = self._contacted, self._hearing, self._stream
         self._contacted = _NONE
         all, first = _together(brought, due), brought.shape[1]
-        keys = [moment_key(decision, month) for decision in ("channel", "take-up")]
-        luck = Luck(stream.keys, self._subjects, *keys)
+        luck = Luck(self._subjects, moment_key("channel", month))
         can, yes, again = heard(
             stream.engine,
             all,
@@ -549,10 +558,10 @@ class Programme:
             who,
             hearing.chances(month),
             luck,
+            moment_key("take-up", month),
             self._queues,
             self._status,
             _STANDS,
-            self._traits,
             self._take_up,
         )
         hearing.again(_of(all, again))
@@ -615,7 +624,7 @@ class Programme:
             self._handed = _of(self._handed, ~due)
             can = self._in_target_group(handed, month, who)
             course, row, _ = _of(handed, ~can)
-            self._status[self._activity[course], row] = NEW
+            self._status[row, self._activity[course]] = NEW
             handed = _of(handed, can)
         return handed
 
@@ -631,9 +640,9 @@ class Programme:
             self._put_in_order(month, people)
         waiting = self._waiting
         taken = np.bincount(self._groups(*self._enrolled[:2]), minlength=self._n_groups)
-        open = np.where(self._kind == "opening", self._openings(month), self._places_in(month))
-        shut = (month < self._first) | (month > self._until) | (self._kind == "lever")
-        open[shut | self._closed(month, "placement")] = 0
+        open = self._open(month)
+        if self._closures:
+            open = np.where(self._closed(month, "placement"), 0, open)
         free = np.repeat(open, len(self._stream.replicates)) - taken
         placed = admitted(self._stream.engine, self._groups(*waiting[:2]), free)
         entered = _of(waiting, placed)
@@ -651,12 +660,22 @@ class Programme:
         jobs = offered[1, gives == "leisure_job"], offered[1, gives == "small_job"]
         return entered[1], offered[1, states < 255], states[states < 255], jobs
 
-    def _openings(self, month: int) -> np.ndarray:
-        """Return the additional openings of each course in ``month``: whole ones, as they add up since its start."""
-        since = np.maximum(month - self._first + 1, 0)
-        return (np.floor(since * self._additional + 1e-9) - np.floor((since - 1) * self._additional + 1e-9)).astype(
-            np.int64
-        )
+    def _open(self, month: int) -> np.ndarray:
+        """Return what each course has in ``month``, closures aside: places, or additional openings.
+
+        Openings are whole ones, as they add up since the course's start.
+        """
+        if month >= self._opens.shape[1]:
+            months = np.arange(2 * month + 12)
+            since = np.maximum(months + 1 - self._first[:, None], 0)
+            added = np.floor(np.stack([since, np.maximum(since - 1, 0)]) * self._additional[:, None] + 1e-9)
+            opening = (self._kind == "opening")[:, None]
+            found = np.where(opening, added[0] - added[1], self._places_in(months)).astype(np.int64)
+            shut = (months < self._first[:, None]) | (months > self._until[:, None])
+            found[shut | (self._kind == "lever")[:, None]] = 0
+            self._opens = found
+        found = self._opens[:, month]
+        return found
 
     def _put_in_order(self, month: int, people: Population) -> None:
         """Put those with priority first in the queues of courses that have one; the others keep their order."""
@@ -787,15 +806,16 @@ class Programme:
 
     def queue_months(self, code: int) -> list[QueueMonth]:
         """Return what was counted of course ``code``, month by month."""
+        counted = [(month, stocks, flows) for month, runs, stocks, flows in self._counted if runs[code]]
+        months = np.array([month for month, _, _ in counted], dtype=np.int64)
+        all_places = np.where(months <= self._until[code], self._places_in(months)[code], 0).tolist()
         found = []
-        for month, runs, stocks, flows in self._counted:
-            if runs[code]:
-                named = dict(zip(EVENTS, flows[:, code], strict=True))
-                del named["queued"]
-                places = int(self._places_in(month)[code]) if month <= self._until[code] else 0
-                enrolled, waiting = stocks[:, code]
-                started = named.pop("enrolled")
-                found.append(QueueMonth(month, places, enrolled, waiting, started=started, **named))
+        for places, (month, stocks, flows) in zip(all_places, counted, strict=True):
+            named = dict(zip(EVENTS, flows[:, code], strict=True))
+            del named["queued"]
+            enrolled, waiting = stocks[:, code]
+            started = named.pop("enrolled")
+            found.append(QueueMonth(month, places, enrolled, waiting, started=started, **named))
         return found
 
     def events_of(self, code: int) -> list[tuple[str, int, np.ndarray]]:
@@ -811,20 +831,19 @@ class Programme:
 
     def unserved_by(self, code: int) -> np.ndarray:
         """Return which residents have queued for the activity of course ``code`` and got no place in it so far."""
-        return np.isin(self._status[self._activity[code]], (WAITING, UNSERVED))
+        return np.isin(self._status[:, self._activity[code]], (WAITING, UNSERVED))
 
     def unserved(self, people: Population) -> np.ndarray:
         """Return which residents have queued for some activity and got no place in it so far."""
         self._grow(people)
-        queued = np.isin(self._status[:, : len(people)], (WAITING, UNSERVED))
-        return np.logical_or.reduce(queued, axis=0)
+        return np.any(np.isin(self._status[: len(people)], (WAITING, UNSERVED)), axis=1)
 
     @property
     def nbytes(self) -> int:
         """Bytes held for the residents there have been so far, whatever happens."""
-        held = (self._status, self._place, self._traits, self._group, self._covered, self._seen, self._packed)
-        share = self._known / max(self._status.shape[1], 1)
-        return int(share * (sum(column.nbytes for column in held) + self._hearing.nbytes))
+        held = (self._status, self._place, self._traits, self._group, self._covered, self._seen, self._held)
+        share = self._known / max(len(self._status), 1)
+        return int(share * sum(column.nbytes for column in held))
 
     # --- counting
 
@@ -862,6 +881,13 @@ PRIORITIES: Mapping[str, Callable[[Population, np.ndarray, int], np.ndarray]] = 
 def _wider(held: np.ndarray, more: int, filled: int) -> np.ndarray:
     """Return an array with ``more`` entries on its last axis."""
     return np.concatenate([held, np.full((*held.shape[:-1], more), filled, dtype=held.dtype)], axis=-1)
+
+
+def _longer(held: np.ndarray, more: int) -> np.ndarray:
+    """Return an array with ``more`` rows of zeros, memory that costs nothing until it is written to."""
+    found = np.zeros((len(held) + more, held.shape[1]), dtype=held.dtype)
+    found[: len(held)] = held
+    return found
 
 
 def _table(lists: Sequence[Sequence[int]]) -> np.ndarray:

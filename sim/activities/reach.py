@@ -7,8 +7,19 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..engine.entries import Chances, Entrances, Reach, Target, Who, entering, of_target_group, reached_in
-from ..engine.streams import Stream
+from ..engine.entries import (
+    Chances,
+    Entrances,
+    Luck,
+    Reach,
+    Target,
+    Who,
+    entering,
+    of_target_group,
+    put,
+    reached_in,
+)
+from ..engine.streams import Stream, moment_key
 from ..states import CODE, STATES
 from . import ActivityType
 from .base import CHANNELS, NEVER, age_bands
@@ -31,7 +42,8 @@ class Hearing:
     month for those who are there then). Month by month the chance is 1 - exp(-hazard), each month by itself: so the
     hazards up to the month reached pass a waiting time that is exponential with mean 1, of which one draw is enough for
     all the months. The hazard is taken at its highest over states and months; who is reached counts only by the ratio
-    of the chances, which is the same as if each month had been drawn with the hazard of its state.
+    of the chances, which is the same as if each month had been drawn with the hazard of its state. Who waits in vain
+    waits on: the luck holds for the rest of the run, though the resident leaves and comes back.
     """
 
     def __init__(
@@ -72,17 +84,9 @@ class Hearing:
         self._heard: np.ndarray = top > 0
         self._anew = _NONE
         self._runs = np.zeros(len(values), dtype=bool)
-        self._entrances = Entrances.of(hears)
+        self._entrances = Entrances.of(hears, target.allowed)
         self._chances = np.empty(0)
-        self._pending = np.zeros((0, len(values)), dtype=bool)
         self._waiting: dict[int, list[np.ndarray]] = defaultdict(list)
-
-    def grow(self, rows: int) -> None:
-        """Hold ``rows`` residents."""
-        if rows > len(self._pending):
-            # Fresh zeros cost nothing until they are written to.
-            pending, self._pending = self._pending, np.zeros((rows, self._pending.shape[1]), dtype=bool)
-            self._pending[: len(pending)] = pending
 
     def due(self, month: int, who: Who, changed: np.ndarray, before: np.ndarray) -> np.ndarray:
         """Return entries of those whom the channels reach this month, some of whom cannot be referred.
@@ -97,22 +101,30 @@ class Hearing:
         found = np.empty((3, sum(part.shape[1] for part in parts)), dtype=np.int64)
         np.concatenate(parts, axis=1, out=found[:2])
         found[2] = month
-        self._pending[found[1], found[0]] = False
         return found
 
     def _notice(self, month: int, who: Who, changed: np.ndarray, before: np.ndarray) -> None:
         """Let those wait who have entered a target group, and everybody of it when its course begins."""
         runs = self._heard & (self._first < month) & (month <= self._last)
         if (runs != self._runs).any():
-            self._runs, self._entrances = runs, Entrances.of(self.target.member & runs[:, None])
+            self._runs, self._entrances = runs, Entrances.of(self.target.member & runs[:, None], self.target.allowed)
         if runs.any():
-            engine, target = self._stream.engine, self.target
-            came = entering(engine, changed, before, month, self._entrances, target, who, self._pending)
-            came = np.concatenate([self._anew, came], axis=1)
-            self._anew = _NONE
-            self.wait(came, self._draw("reached", month, came, 1), who)
+            anew, self._anew = self._anew, _NONE
+            engine, oldest = self._stream.engine, self.target.oldest
+            luck = Luck(self._subjects, moment_key("reached", month, 1))
+            below = self._in_time(month)
+            came, draws = entering(engine, changed, before, month, self._entrances, oldest, who, luck, below)
+            draws = np.concatenate([self._draw("reached", month, anew, 1), draws])
+            self._wait(np.concatenate([anew, came], axis=1), draws, who)
         for course in np.flatnonzero(self._heard & (self._first == month)).tolist():
-            self.wait(*self._stock(course, month, who), who)
+            entries, draws = self._stock(course, month, who)
+            put(who.pending, entries[1], entries[0], True)
+            self._wait(entries, draws, who)
+
+    def _in_time(self, month: int) -> np.ndarray:
+        """Return below what draw somebody can be reached who waits from ``month`` on, by course, or little above it."""
+        months = np.maximum(self._last + 1 - month, 0)
+        return -np.expm1(-self._reach.top * self._reach.ratio.max(axis=1) * months) * (1 + 1e-9)
 
     def _stock(self, course: int, month: int, who: Who) -> tuple[np.ndarray, np.ndarray]:
         """Return entries of all who are of the target group when a course begins, or too young yet, and their luck.
@@ -127,14 +139,11 @@ class Hearing:
         """Let those of ``entries``, reached this month, wait anew from the next month on."""
         self._anew = entries.copy()
         self._anew[2] += 1
-        self._pending[entries[1], entries[0]] = True
 
-    def wait(self, entries: np.ndarray, luck: np.ndarray, who: Who) -> None:
+    def _wait(self, entries: np.ndarray, luck: np.ndarray, who: Who) -> None:
         """Let the residents of ``entries`` wait for being reached, as long as their ``luck`` says."""
         if not entries.shape[1]:
             return
-        # Also those never reached: their luck holds for the rest of the run, though they leave and come back.
-        self._pending[entries[1], entries[0]] = True
         when = reached_in(self._stream.engine, entries, -np.log1p(-luck), self._reach, who.birth)
         order = np.argsort(when, kind="stable")
         when = when[order]
@@ -142,9 +151,11 @@ class Hearing:
         if not len(order):
             return
         soonest = entries[:2].take(order, axis=1)
-        firsts = np.flatnonzero(np.diff(when[: len(order)], prepend=-1)).tolist()
-        for at, end in zip(firsts, [*firsts[1:], len(order)], strict=True):
-            self._waiting[int(when[at])].append(soonest[:, at:end])
+        months = range(int(when[0]), int(when[len(order) - 1]) + 1)
+        ends = np.searchsorted(when, months, side="right").tolist()
+        for of, at, end in zip(months, [0, *ends[:-1]], ends, strict=True):
+            if at < end:
+                self._waiting[of].append(soonest[:, at:end])
 
     @property
     def hears(self) -> np.ndarray:
@@ -167,8 +178,3 @@ class Hearing:
     def _draw(self, decision: str, month: int, entries: np.ndarray, occurrence: int = 0) -> np.ndarray:
         course, row, _ = entries
         return self._stream.draw(decision, month, row, occurrence, self._subjects[course])
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held for each resident of the area."""
-        return self._pending.nbytes

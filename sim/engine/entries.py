@@ -5,6 +5,7 @@ Entries have the shape (3, entries), int64: course, row of the resident, month.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,25 +24,38 @@ class Target(NamedTuple):
 
 
 class Who(NamedTuple):
-    """Columns of the residents that a target group depends on, and all of them in one number (:func:`packed`).
+    """Columns of the residents that courses ask for, and all of them in one number (:func:`packed`).
 
-    The compiled engine reads the number: one place in memory for each resident instead of four.
+    ``keys`` are person keys; ``pending`` tells who waits for being reached by which course, in bits. The compiled
+    engine reads the last three, which lie side by side: one place in memory for each resident (:meth:`together`).
     """
 
     birth: np.ndarray
     state: np.ndarray
     group: np.ndarray
     in_area: np.ndarray
+    traits: np.ndarray
     packed: np.ndarray
+    keys: np.ndarray
+    pending: np.ndarray
+
+    @classmethod
+    def together(cls, columns: Sequence[np.ndarray], held: np.ndarray) -> Who:
+        """Return the ``columns`` with what is ``held`` of each resident in a row: packed, person key, bits."""
+        birth, state, group, in_area, traits = columns
+        return cls(birth, state, group, in_area, traits, held[:, 0], held[:, 1], held[:, 2:])
 
 
 BORN_FROM = 32_768
 """Added to the month of birth so that it is no negative number."""
 
 
-def packed(birth: np.ndarray, state: np.ndarray, group: np.ndarray, in_area: np.ndarray) -> np.ndarray:
-    """Return, uint64: month of birth + ``BORN_FROM`` in the lowest 16 bits, state and group in 8 each, in the area."""
-    found = in_area.astype(np.uint64) << np.uint64(32)
+def packed(
+    birth: np.ndarray, state: np.ndarray, group: np.ndarray, in_area: np.ndarray, traits: np.ndarray
+) -> np.ndarray:
+    """Return, uint64: month of birth + ``BORN_FROM`` in 16 bits, then state, group, in area and traits in 8 each."""
+    found = traits.astype(np.uint64) << np.uint64(40)
+    found |= in_area.astype(np.uint64) << np.uint64(32)
     found |= group.astype(np.uint64) << np.uint64(24)
     found |= state.astype(np.uint64) << np.uint64(16)
     found |= (birth.astype(np.int64) + BORN_FROM).astype(np.uint64)
@@ -59,12 +73,10 @@ class Chances(NamedTuple):
 
 
 class Luck(NamedTuple):
-    """What draws are made of: person keys, subject keys by course, and the keys of two decisions of the month."""
+    """What draws about courses are made of, beside person keys: subject keys by course, and the decision's moment."""
 
-    keys: np.ndarray
     subjects: np.ndarray
-    channel: np.uint64
-    take_up: np.uint64
+    moment: np.uint64
 
 
 class Reach(NamedTuple):
@@ -79,24 +91,47 @@ class Reach(NamedTuple):
     never: int
 
 
-class Entrances(NamedTuple):
-    """Which courses each change of state leads into: ``courses`` from ``first[was * states + now]`` on, list by list.
+_DE_BRUIJN = 0x03F79D71B4CB0A89
+"""A number whose 64 windows of 6 bits all differ: times a power of two, its highest bits tell which power."""
+_POWER = np.zeros(64, dtype=np.int64)
+_POWER[[(_DE_BRUIJN << power & (1 << 64) - 1) >> 58 for power in range(64)]] = np.arange(64)
 
-    ``states`` counts the states; ``was`` is that number for who was not there before.
+
+def as_bits(mask: np.ndarray) -> np.ndarray:
+    """Return, uint64, the last axis of a mask in words of 64 bits, the lowest first."""
+    words = -(-mask.shape[-1] // 64)
+    wide = np.zeros((*mask.shape[:-1], words * 64), dtype=bool)
+    wide[..., : mask.shape[-1]] = mask
+    return np.packbits(wide, axis=-1, bitorder="little").view("<u8").astype(np.uint64)
+
+
+def put(bits: np.ndarray, row: np.ndarray, column: np.ndarray, value: bool) -> None:
+    """Set the bits of some rows and columns, or clear them."""
+    word, one = column >> 6, np.uint64(1) << (column & 63).astype(np.uint64)
+    if value:
+        np.bitwise_or.at(bits, (row, word), one)
+    else:
+        np.bitwise_and.at(bits, (row, word), ~one)
+
+
+class Entrances(NamedTuple):
+    """Which courses each change of state leads into, and which take each group of what does not change: bits.
+
+    ``enters`` has a row for each change (``was * states + now``), ``allowed`` one for each group. ``states`` counts the
+    states; ``was`` is that number for who was not there before.
     """
 
     states: int
-    first: np.ndarray
-    courses: np.ndarray
+    enters: np.ndarray
+    allowed: np.ndarray
 
     @classmethod
-    def of(cls, member: np.ndarray) -> Entrances:
-        """Return the entrances of courses that have the ``member`` states, shape (courses, states)."""
+    def of(cls, member: np.ndarray, allowed: np.ndarray) -> Entrances:
+        """Return the entrances of courses that have the ``member`` states, shape (courses, states), and groups."""
         states = member.shape[1]
         was = np.concatenate([member, np.zeros((len(member), 1), dtype=bool)], axis=1)
         enters = (member[:, None, :] & ~was[:, :, None]).reshape(len(member), (states + 1) * states)
-        change, course = np.nonzero(enters.T)
-        return cls(states, np.searchsorted(change, np.arange((states + 1) * states + 1)), course)
+        return cls(states, as_bits(enters.T), as_bits(allowed.T))
 
 
 class Former(NamedTuple):
@@ -217,29 +252,38 @@ def entering(
     before: np.ndarray,
     month: int,
     entrances: Entrances,
-    target: Target,
+    oldest: np.ndarray,
     who: Who,
-    pending: np.ndarray,
-) -> np.ndarray:
-    """Return entries of ``rows`` that have come into the target group of a course since the last month.
+    luck: Luck,
+    below: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Let those of ``rows`` wait who have come into the target group of a course since the last month.
 
     ``before`` holds the states they were in, 255 for who was not there; ``entrances`` are those of the courses that
-    run. An entry that is ``pending`` (by row and course) is not made twice. Those too young yet have an entry too.
+    run. Those too young yet wait too, those of the age ``oldest`` of a course (months) do not. Who waits is ``pending``
+    from now on, and nobody waits twice for a course. Returned are the entries of those whose draw is ``below`` that of
+    the course, and the draws: the others wait in vain.
     """
     was = np.minimum(before, entrances.states)
     if engine == "numba":
         from .kernels import entering as compiled
 
-        found: np.ndarray = compiled(rows, was, month, *entrances, target.oldest, target.allowed, who.packed, pending)
-        return found
+        columns = (*entrances, oldest, who.packed, who.pending, who.keys, *luck, below, *MULTIPLIERS)
+        entries, draws = compiled(rows, was, month, *columns, np.uint64(_DE_BRUIJN), _POWER)
+        return entries, draws
     change = was.astype(np.int64) * entrances.states + who.state[rows]
-    many = entrances.first[change + 1] - entrances.first[change]
-    at = np.repeat(np.arange(len(rows)), many)
-    place = np.arange(len(at)) - np.repeat(np.cumsum(many) - many, many)
-    course, row = entrances.courses[entrances.first[change[at]] + place], rows[at]
-    suits = target.allowed[course, who.group[row]] & who.in_area[row] & ~pending[row, course]
-    came = np.flatnonzero(suits & (month - who.birth[row].astype(np.int64) < target.oldest[course]))
-    return np.stack([course[came], row[came], np.full(len(came), month)])
+    left = entrances.enters[change] & entrances.allowed[who.group[rows]] & ~who.pending[rows]
+    left[~who.in_area[rows]] = 0
+    bits = np.unpackbits(left.astype("<u8").view(np.uint8), axis=1, bitorder="little")
+    at, course = np.nonzero(bits)
+    row = rows[at]
+    came = month - who.birth[row].astype(np.int64) < oldest[course]
+    course, row = course[came], row[came]
+    put(who.pending, row, course, True)
+    entries = np.stack([course, row, np.full(len(row), month)])
+    draws = _uniform(luck, entries, who)
+    soon = draws < below[course]
+    return entries[:, soon], draws[soon]
 
 
 def shifts_by_resident(
@@ -288,30 +332,37 @@ def endings(
     engine: str,
     entries: np.ndarray,
     enrolled: int,
-    inside: np.ndarray,
-    luck: np.ndarray,
     month: int,
+    remains: Target,
+    target: Target,
+    who: Who,
+    luck: Luck,
     terms: Terms,
     ends: Ends,
 ) -> np.ndarray:
-    """Return how each of ``entries`` ends in ``month``, a code of ``ends`` each; ``inside``: who may stay.
+    """Return how each of ``entries`` ends in ``month``, a code of ``ends`` each.
 
-    The first ``enrolled`` of them have a place and draw ``luck`` for dropping out, the others wait.
+    The first ``enrolled`` of them have a place: they keep it while they are of the group that ``remains`` and drop out
+    by ``luck``. The others wait: they may while they are of the ``target`` group.
     """
     if engine == "numba":
         from .kernels import endings as compiled
 
-        codes: np.ndarray = compiled(entries, enrolled, inside, luck, month, *terms, *ends)
+        columns = (*remains, *target, who.packed, who.keys, *luck, *MULTIPLIERS, *terms, *ends)
+        codes: np.ndarray = compiled(entries, enrolled, month, *columns)
         return codes
     course, _, since = entries
     months, over = month - since, month > terms.last[course]
     placed, waiting = np.split(np.arange(len(course)), [enrolled])
-    done, drops = months[placed] >= terms.duration[course[placed]], luck < terms.leave[course[placed]]
+    stays = in_target_group(engine, entries[:, placed], month, remains, who)
+    may = in_target_group(engine, entries[:, waiting], month, target, who)
+    done = months[placed] >= terms.duration[course[placed]]
+    drops = _uniform(luck, entries[:, placed], who) < terms.leave[course[placed]]
     tired = months[waiting] > terms.patience[course[waiting]]
     return np.concatenate(
         [
-            np.select([done, over[placed], ~inside[placed], drops], ends[:4], ends.stays),
-            np.select([(~inside | over)[waiting], tired], ends[4:6], ends.stays),
+            np.select([done, over[placed], ~stays, drops], ends[:4], ends.stays),
+            np.select([~may | over[waiting], tired], ends[4:6], ends.stays),
         ]
     )
 
@@ -326,50 +377,53 @@ def heard(
     who: Who,
     chances: Chances,
     luck: Luck,
+    says_yes: np.uint64,
     queues: Queues,
     status: np.ndarray,
     stands: Stands,
-    traits: np.ndarray,
     take_up: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return which of ``entries`` are referred to their course now, who of them says yes, and who may be another time.
 
     The first ``brought`` come with a participant and need be of the target group only; channels have reached the
     others, who must be in a state that some channel reaches (``hears``, by course and state) and are reached by
-    ``chances``. Referred can be who stands new with the course's activity (``status`` by activity and resident) and is
-    not enrolled in any of the activities before it. Each resident is referred to an activity once, by the first entry
-    that can. Yes is said by the chance ``take_up`` (traits, courses). The first and the third are indices, the second a
-    mask of the first. Who is outside comes back when entering the target group anew.
+    ``chances`` and ``luck``. Referred can be who stands new with the course's activity (``status`` by resident and
+    activity) and is not enrolled in any of the activities before it. Each resident is referred to an activity once, by
+    the first entry that can. Yes is said by the chance ``take_up`` (traits, courses), in a draw of the moment
+    ``says_yes``. The first and the third are indices, the second a mask of the first. Who is outside waits no more, and
+    comes back when entering the target group anew; who has been referred never waits again.
     """
     if engine == "numba":
         from .kernels import heard as compiled
 
-        one, two = MULTIPLIERS
-        columns = (who.packed, *chances, *luck, one, two, queues.activity, queues.before, status, *stands, traits)
-        can, yes, again = compiled(entries, brought, month, *target, hears, *columns, take_up)
+        keys = (who.keys, *luck, says_yes, *MULTIPLIERS)
+        columns = (who.packed, *chances, *keys, queues.activity, queues.before, status, *stands, take_up)
+        can, yes, again = compiled(entries, brought, month, *target, hears, *columns, who.pending)
         return can, yes, again
     course, row, _ = entries
-    channel = np.arange(len(course)) >= brought
+    by_channel = np.arange(len(course)) >= brought
     inside = in_target_group(engine, entries, month, target, who)
-    inside &= ~channel | hears[course, who.state[row]]
+    inside &= ~by_channel | hears[course, who.state[row]]
     age = month - who.birth[row].astype(np.int64)
     band = np.minimum((age[:, None] >= chances.limit[course]).sum(axis=1), chances.limit.shape[1] - 1)
     chance = chances.chance[course, who.state[row], band]
-    missed = inside & channel & (_uniform(luck, luck.channel, entries) >= chance)
+    missed = inside & by_channel & (_uniform(luck, entries, who) >= chance)
     kind = queues.activity[course]
-    stand = status[kind, row]
+    stand = status[row, kind]
     free = inside & ~missed & (stand == stands.new)
     for other in queues.before[kind].T:
-        free &= (other < 0) | (status[other, row] != stands.enrolled)
-    can = np.flatnonzero(first_of_each(row * len(status) + kind, free))
+        free &= (other < 0) | (status[row, other] != stands.enrolled)
+    can = np.flatnonzero(first_of_each(row * status.shape[1] + kind, free))
     waits = inside & ~missed & ~free & ((stand == stands.new) | (stand == stands.handed))
-    yes = _uniform(luck, luck.take_up, entries[:, can]) < take_up[traits[row[can]], course[can]]
-    return can, yes, np.flatnonzero((missed | waits) & channel)
+    yes = _uniform(luck._replace(moment=says_yes), entries[:, can], who) < take_up[who.traits[row[can]], course[can]]
+    again = (missed | waits) & by_channel
+    put(who.pending, row[by_channel & ~inside], course[by_channel & ~inside], False)
+    return can, yes, np.flatnonzero(again)
 
 
-def _uniform(luck: Luck, moment: np.uint64, entries: np.ndarray) -> np.ndarray:
-    """Return the draw of each entry's resident for the decision of ``moment`` about the course."""
-    bits = mix(mix(luck.keys[entries[1]] ^ moment) ^ luck.subjects[entries[0]])
+def _uniform(luck: Luck, entries: np.ndarray, who: Who) -> np.ndarray:
+    """Return the draw of each entry's resident about its course."""
+    bits = mix(mix(who.keys[entries[1]] ^ luck.moment) ^ luck.subjects[entries[0]])
     return (bits >> np.uint64(11)) * 2.0**-53
 
 
@@ -399,9 +453,9 @@ def handed_to(
     for to in queues.follows[queues.activity[course]].T:
         asked = np.stack([to, row, np.full(len(to), month)])
         kind = queues.activity[to]
-        keys = row * len(status) + kind
+        keys = row * status.shape[1] + kind
         can = (found < 0) & (to >= 0) & (queues.first[to] <= month) & (month <= queues.last[to])
-        can &= (status[kind, row] == stands.new) & in_target_group(engine, asked, month, target, who)
+        can &= (status[row, kind] == stands.new) & in_target_group(engine, asked, month, target, who)
         can &= first_of_each(keys, can & ~np.isin(keys, taken))
         found[can] = to[can]
         taken = np.concatenate([taken, keys[can]])

@@ -377,7 +377,7 @@ def in_target_group(entries, month, youngest, oldest, member, allowed, packed): 
         group = numba.int64(who >> numba.uint64(24)) & 0xFF
         age = month - born
         of_age = age >= youngest[course] and age < oldest[course]
-        here = who >> numba.uint64(32) != 0
+        here = (who >> numba.uint64(32)) & numba.uint64(1) != 0
         found[i] = of_age and member[course, state] and allowed[course, group] and here
     return found
 
@@ -406,33 +406,83 @@ def reached_in(entries, wait, limit, ratio, top, last, never, birth):  # type: i
 
 
 @compiled
-def entering(rows, was, month, states, first, courses, oldest, allowed, packed, pending):  # type: ignore[no-untyped-def]
-    """Return entries of residents who have come into target groups: ``entries.entering``."""
+def entering(  # type: ignore[no-untyped-def]
+    rows,
+    was,
+    month,
+    states,
+    enters,
+    groups,
+    oldest,
+    packed,
+    pending,
+    keys,
+    subjects,
+    moment,
+    below,
+    multiplier_1,
+    multiplier_2,
+    de_bruijn,
+    power,
+):
+    """Let residents wait who have come into target groups: ``entries.entering``."""
+    s11 = numba.uint64(11)
+    s27 = numba.uint64(27)
+    s30 = numba.uint64(30)
+    s31 = numba.uint64(31)
+    one = numba.uint64(1)
+    unit = 2.0**-53
     found = np.empty((3, 1024), dtype=np.int64)
+    draws = np.empty(1024)
     n = 0
+    # First everything from memory, so that one resident need not wait for the other.
+    persons = packed[rows]
+    lucks = keys[rows]
+    already = pending[rows]
     for i in range(rows.shape[0]):
         row = rows[i]
-        who = packed[row]
-        if who >> numba.uint64(32) == 0:
+        who = persons[i]
+        if (who >> numba.uint64(32)) & one == 0:
             continue
-        born = numba.int64(who & numba.uint64(0xFFFF)) - 32768
+        age = month - (numba.int64(who & numba.uint64(0xFFFF)) - 32768)
         state = numba.int64(who >> numba.uint64(16)) & 0xFF
         group = numba.int64(who >> numba.uint64(24)) & 0xFF
         change = numba.int64(was[i]) * states + state
-        age = month - born
-        for k in range(first[change], first[change + 1]):
-            course = courses[k]
-            if not allowed[course, group] or age >= oldest[course] or pending[row, course]:
-                continue
-            if n == found.shape[1]:
-                wider = np.empty((3, 2 * n), dtype=np.int64)
-                wider[:, :n] = found
-                found = wider
-            found[0, n] = course
-            found[1, n] = row
-            found[2, n] = month
-            n += 1
-    return found[:, :n].copy()
+        person = lucks[i] ^ moment
+        person = (person ^ (person >> s30)) * multiplier_1
+        person = (person ^ (person >> s27)) * multiplier_2
+        person = person ^ (person >> s31)
+        for word in range(enters.shape[1]):
+            left = enters[change, word] & groups[group, word] & ~already[i, word]
+            waits = already[i, word]
+            while left != 0:
+                bit = left & (~left + one)
+                left ^= bit
+                course = 64 * word + power[(bit * de_bruijn) >> numba.uint64(58)]
+                if age >= oldest[course]:
+                    continue
+                waits |= bit
+                x = person ^ subjects[course]
+                x = (x ^ (x >> s30)) * multiplier_1
+                x = (x ^ (x >> s27)) * multiplier_2
+                x = x ^ (x >> s31)
+                draw = numba.int64(x >> s11) * unit
+                if draw >= below[course]:
+                    continue
+                if n == found.shape[1]:
+                    wider = np.empty((3, 2 * n), dtype=np.int64)
+                    wider[:, :n] = found
+                    found = wider
+                    longer = np.empty(2 * n)
+                    longer[:n] = draws
+                    draws = longer
+                found[0, n] = course
+                found[1, n] = row
+                found[2, n] = month
+                draws[n] = draw
+                n += 1
+            pending[row, word] = waits
+    return found[:, :n].copy(), draws[:n]
 
 
 @compiled
@@ -506,9 +556,21 @@ def shifts_by_resident(  # type: ignore[no-untyped-def]
 def endings(  # type: ignore[no-untyped-def]
     entries,
     enrolled,
-    inside,
-    luck,
     month,
+    remain_youngest,
+    remain_oldest,
+    remain_member,
+    remain_allowed,
+    youngest,
+    oldest,
+    member,
+    allowed,
+    packed,
+    keys,
+    subjects,
+    moment,
+    multiplier_1,
+    multiplier_2,
     duration,
     leave,
     patience,
@@ -522,25 +584,51 @@ def endings(  # type: ignore[no-untyped-def]
     stays,
 ):
     """Return how each entry ends: ``entries.endings``."""
+    s11 = numba.uint64(11)
+    s27 = numba.uint64(27)
+    s30 = numba.uint64(30)
+    s31 = numba.uint64(31)
+    unit = 2.0**-53
+    # First everything from memory, so that one resident need not wait for the other.
+    persons = packed[entries[1]]
+    lucks = keys[entries[1, :enrolled]]
     found = np.empty(entries.shape[1], dtype=np.int64)
     for i in range(entries.shape[1]):
         course = entries[0, i]
+        who = persons[i]
         months = month - entries[2, i]
         over = month > last[course]
+        age = month - (numba.int64(who & numba.uint64(0xFFFF)) - 32768)
+        state = numba.int64(who >> numba.uint64(16)) & 0xFF
+        group = numba.int64(who >> numba.uint64(24)) & 0xFF
+        inside = (who >> numba.uint64(32)) & numba.uint64(1) != 0
         found[i] = stays
         if i >= enrolled:
-            if over or not inside[i]:
+            inside = inside and age >= youngest[course] and age < oldest[course]
+            inside = inside and member[course, state] and allowed[course, group]
+            if over or not inside:
                 found[i] = left_queue
             elif months > patience[course]:
                 found[i] = gave_up
-        elif months >= duration[course]:
+            continue
+        inside = inside and age >= remain_youngest[course] and age < remain_oldest[course]
+        inside = inside and remain_member[course, state] and remain_allowed[course, group]
+        if months >= duration[course]:
             found[i] = completed
         elif over:
             found[i] = closed
-        elif not inside[i]:
+        elif not inside:
             found[i] = left_target_group
-        elif luck[i] < leave[course]:
-            found[i] = dropped_out
+        else:
+            x = lucks[i] ^ moment
+            x = (x ^ (x >> s30)) * multiplier_1
+            x = (x ^ (x >> s27)) * multiplier_2
+            x = x ^ (x >> s31) ^ subjects[course]
+            x = (x ^ (x >> s30)) * multiplier_1
+            x = (x ^ (x >> s27)) * multiplier_2
+            x = x ^ (x >> s31)
+            if numba.int64(x >> s11) * unit < leave[course]:
+                found[i] = dropped_out
     return found
 
 
@@ -560,7 +648,7 @@ def heard(  # type: ignore[no-untyped-def]
     keys,
     subjects,
     channel,
-    take_up_key,
+    says_yes,
     multiplier_1,
     multiplier_2,
     activity,
@@ -569,14 +657,15 @@ def heard(  # type: ignore[no-untyped-def]
     new,
     handed,
     enrolled,
-    traits,
     take_up,
+    pending,
 ):
     """Return who is referred, who says yes and who may be another time: ``entries.heard``."""
     s30 = numba.uint64(30)
     s27 = numba.uint64(27)
     s31 = numba.uint64(31)
     s11 = numba.uint64(11)
+    one = numba.uint64(1)
     unit = 2.0**-53
     taken = numba.int64(254)
     can = np.empty(entries.shape[1], dtype=np.int64)
@@ -584,26 +673,34 @@ def heard(  # type: ignore[no-untyped-def]
     again = np.empty(entries.shape[1], dtype=np.int64)
     n_can = 0
     n_again = 0
+    # First everything from memory, so that one resident need not wait for the other.
+    persons = packed[entries[1]]
+    lucks = keys[entries[1]]
+    stood = np.empty(entries.shape[1], dtype=np.uint8)
     for i in range(entries.shape[1]):
         course = entries[0, i]
         row = entries[1, i]
-        who = packed[row]
+        stood[i] = status[row, activity[course]]
+    for i in range(entries.shape[1]):
+        course = entries[0, i]
+        row = entries[1, i]
+        who = persons[i]
         born = numba.int64(who & numba.uint64(0xFFFF)) - 32768
         state = numba.int64(who >> numba.uint64(16)) & 0xFF
         group = numba.int64(who >> numba.uint64(24)) & 0xFF
         age = month - born
-        if age < youngest[course] or age >= oldest[course] or who >> numba.uint64(32) == 0:
-            continue
-        if not member[course, state] or not allowed[course, group]:
+        inside = (age >= youngest[course]) & (age < oldest[course]) & ((who >> numba.uint64(32)) & one != 0)
+        inside &= member[course, state] & allowed[course, group] & (hears[course, state] | (i < brought))
+        if not inside:
+            if i >= brought:
+                pending[row, course >> 6] &= ~(one << numba.uint64(course & 63))
             continue
         if i >= brought:
-            if not hears[course, state]:
-                continue
             band = 0
-            while band < limit.shape[1] - 1 and age >= limit[course, band]:
-                band += 1
+            for k in range(limit.shape[1] - 1):
+                band += age >= limit[course, k]
             if chance[course, state, band] < 1.0:
-                x = keys[row] ^ channel
+                x = lucks[i] ^ channel
                 x = (x ^ (x >> s30)) * multiplier_1
                 x = (x ^ (x >> s27)) * multiplier_2
                 x = x ^ (x >> s31) ^ subjects[course]
@@ -615,30 +712,31 @@ def heard(  # type: ignore[no-untyped-def]
                     n_again += 1
                     continue
         kind = activity[course]
-        stand = numba.int64(status[kind, row])
+        # Who stood new may have been taken since.
+        stand = numba.int64(status[row, kind] if stood[i] == new else stood[i])
         free = stand in (new, taken)
         for k in range(before.shape[1]):
             other = before[kind, k]
-            if other >= 0 and status[other, row] == enrolled:
+            if other >= 0 and status[row, other] == enrolled:
                 free = False
         if free and stand == new:
             # Marked until the end, so that a later entry finds the resident taken.
-            status[kind, row] = taken
+            status[row, kind] = taken
             can[n_can] = i
-            x = keys[row] ^ take_up_key
+            x = lucks[i] ^ says_yes
             x = (x ^ (x >> s30)) * multiplier_1
             x = (x ^ (x >> s27)) * multiplier_2
             x = x ^ (x >> s31) ^ subjects[course]
             x = (x ^ (x >> s30)) * multiplier_1
             x = (x ^ (x >> s27)) * multiplier_2
             x = x ^ (x >> s31)
-            yes[n_can] = numba.int64(x >> s11) * unit < take_up[traits[row], course]
+            yes[n_can] = numba.int64(x >> s11) * unit < take_up[numba.int64(who >> numba.uint64(40)), course]
             n_can += 1
         elif not free and i >= brought and stand in (new, taken, handed):
             again[n_again] = i
             n_again += 1
     for i in can[:n_can]:
-        status[activity[entries[0, i]], entries[1, i]] = new
+        status[entries[1, i], activity[entries[0, i]]] = new
     return can[:n_can], yes[:n_can], again[:n_again]
 
 
@@ -681,20 +779,20 @@ def handed_to(  # type: ignore[no-untyped-def]
         state = numba.int64(who >> numba.uint64(16)) & 0xFF
         group = numba.int64(who >> numba.uint64(24)) & 0xFF
         age = month - born
-        here = who >> numba.uint64(32) != 0
+        here = (who >> numba.uint64(32)) & numba.uint64(1) != 0
         for k in range(follows.shape[1]):
             to = follows[activity[entries[0, i]], k]
-            if to < 0 or month < first[to] or month > last[to] or status[activity[to], row] != new:
+            if to < 0 or month < first[to] or month > last[to] or status[row, activity[to]] != new:
                 continue
             of_age = age >= youngest[to] and age < oldest[to]
             if of_age and member[to, state] and allowed[to, group] and here:
                 # Marked until the end, so that a later entry finds the resident taken.
-                status[activity[to], row] = handed
+                status[row, activity[to]] = handed
                 found[i] = to
                 break
     for i in range(entries.shape[1]):
         if found[i] >= 0:
-            status[activity[found[i]], entries[1, i]] = new
+            status[entries[1, i], activity[found[i]]] = new
     return found
 
 

@@ -450,14 +450,14 @@ def test_newcomers_are_referred_and_belong_to_their_replicate(programme: tuple[P
     entered = programme_.run_month(1, people).affected
     assert np.bincount(stream.block[entered]).tolist() == [8, 8]
     people.append(3)
-    stream.keys = np.concatenate([stream.keys, np.arange(3, dtype=np.uint64)])
-    stream.block = np.concatenate([stream.block, np.array([1, 1, 0], dtype=np.int32)])
+    stream.add(np.arange(10, 13), np.array([1, 1, 0]))
     assert not len(programme_.run_month(2, people).affected)
     (course,) = programme_.courses
     assert set(when(course)["referred"]) == set(range(23))
     assert course.queue_months[-1].waiting.tolist() == [3, 4]
     assert programme_.unserved(people).sum() == 7
     people.append(2)
+    stream.add(np.arange(13, 15), np.array([0, 1]))
     assert programme_.unserved(people)[23:].tolist() == [False, False]
     start = programme_.shifts(2, np.array([int(entered[0]), 22]))[0]
     assert start.tolist() == [catalogue()["pocket_money_job"].parameters["effect_start_during"].value, 0.0]

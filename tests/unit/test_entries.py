@@ -19,17 +19,19 @@ from sim.engine.entries import (
     Terms,
     Who,
     admitted,
+    as_bits,
     endings,
     entering,
     handed_to,
     heard,
     in_target_group,
     packed,
+    put,
     reached_in,
     shifts_by_resident,
 )
 from sim.engine.pay import SmallJobs, pay
-from sim.engine.streams import Stream
+from sim.engine.streams import Stream, mix
 
 COURSES, ACTIVITIES, RESIDENTS, ENTRIES, MONTH, STATES, HAZARDS = 6, 4, 120, 400, 30, 5, 3
 STANDS = Stands(new=0, handed=1, enrolled=3)
@@ -50,8 +52,12 @@ class Case:
             luck.integers(0, STATES, RESIDENTS).astype(np.uint8),
             luck.integers(0, 4, RESIDENTS).astype(np.uint8),
             luck.random(RESIDENTS) < 0.9,
+            luck.integers(0, 4, RESIDENTS).astype(np.uint8),
         )
-        self.who = Who(*columns, packed(*columns))
+        held = np.zeros((RESIDENTS, 3), dtype=np.uint64)
+        held[:, 0], held[:, 1] = packed(*columns), luck.integers(0, 1 << 63, RESIDENTS)
+        self.who = Who.together(columns, held)
+        self.columns = columns
         first = luck.integers(0, MONTH + 2, COURSES)
         last = luck.integers(MONTH - 2, MONTH + 30, COURSES)
         pools = np.array([0, 1, 1, 3, 3, 3])
@@ -64,7 +70,7 @@ class Case:
         during, after = luck.normal(size=(2, HAZARDS, COURSES))
         self.effects = Effects(pools, during, after, np.tile(0.5 ** np.arange(60.0), (COURSES, 1)))
         self.effects.fading[:, 9:] = 0.0
-        self.status = luck.integers(0, 6, (ACTIVITIES, RESIDENTS)).astype(np.uint8)
+        self.status = luck.integers(0, 6, (RESIDENTS, ACTIVITIES)).astype(np.uint8)
         self.status[luck.random(self.status.shape) < 0.5] = STANDS.new
         limit = np.sort(luck.integers(100, 300, (COURSES, 5)), axis=1)
         ratio = np.where(luck.random((COURSES, 5)) < 0.3, 0.0, luck.random((COURSES, 5)))
@@ -75,6 +81,20 @@ class Case:
         """Return entries of the past ten months."""
         course, row = self.luck.integers(0, [[COURSES], [RESIDENTS]], (2, number))
         return np.stack([course, row, MONTH - self.luck.integers(0, 11, number)])
+
+    def draws(self, moment: int) -> Luck:
+        """Return what draws of a decision are made of."""
+        return Luck(self.luck.integers(0, 1 << 63, COURSES).astype(np.uint64), np.uint64(moment))
+
+    def draw(self, luck: Luck, row: int, course: int) -> float:
+        """Return the draw of one resident about one course."""
+        bits = mix(mix(self.who.keys[[row]] ^ luck.moment) ^ luck.subjects[[course]])
+        return float((bits[0] >> np.uint64(11)) * 2.0**-53)
+
+    def pending(self, waits: np.ndarray) -> dict[str, Who]:
+        """Return the residents, a copy for each engine, some of whom wait for some courses."""
+        held = np.column_stack([self.who.packed, self.who.keys, as_bits(waits)])
+        return {engine: Who.together(self.columns, held.copy()) for engine in ("numpy", "numba")}
 
     def former(self) -> Former:
         """Return entries that ended, some of them long ago."""
@@ -129,48 +149,88 @@ def test_the_month_reached_is_where_the_hazards_add_up(case: Case) -> None:
         assert month == expected
 
 
+def test_bits_say_what_the_mask_says(case: Case) -> None:
+    mask = case.luck.random((RESIDENTS, 150)) < 0.5
+    bits = as_bits(mask)
+    assert bits.shape == (RESIDENTS, 3)
+    row, column = case.luck.integers(0, [[RESIDENTS], [150]], (2, 500))
+    for value in (True, False):
+        mask[row, column] = value
+        put(bits, row, column, value)
+        assert bits.tolist() == as_bits(mask).tolist()
+
+
 def test_who_enters_a_target_group(case: Case) -> None:
     rows = np.sort(case.luck.choice(RESIDENTS, 80, replace=False))
     before = case.luck.integers(0, STATES + 1, 80).astype(np.uint8)
     before[before == STATES] = 255
-    runs, pending = case.luck.random(COURSES) < 0.8, case.luck.random((RESIDENTS, COURSES)) < 0.2
-    entrances = Entrances.of(case.target.member & runs[:, None])
-    numpy, numba = both(entering, rows, before, MONTH, entrances, case.target, case.who, pending)
-    assert numpy.dtype == numba.dtype
-    assert numpy.tolist() == numba.tolist()
-    expected = set()
+    runs, waits = case.luck.random(COURSES) < 0.8, case.luck.random((RESIDENTS, COURSES)) < 0.2
+    entrances = Entrances.of(case.target.member & runs[:, None], case.target.allowed)
+    draws, below = case.draws(11), np.where(case.luck.random(COURSES) < 0.3, 1.0, case.luck.random(COURSES))
+    pending = case.pending(waits)
+    found = {
+        engine: entering(engine, rows, before, MONTH, entrances, case.target.oldest, who, draws, below)
+        for engine, who in pending.items()
+    }
+    for of_numpy, of_numba in zip(*found.values(), strict=True):
+        assert of_numpy.dtype == of_numba.dtype
+        assert of_numpy.tolist() == of_numba.tolist()
+    assert pending["numpy"].pending.tolist() == pending["numba"].pending.tolist()
+    expected = waits.copy()
     for row, was in zip(rows, before, strict=True):
         for course in np.flatnonzero(runs):
             member = case.target.member[course]
             suits = case.target.allowed[course, case.who.group[row]] and case.who.in_area[row]
             young = MONTH - case.who.birth[row] < case.target.oldest[course]
             came = member[case.who.state[row]] and not (was < STATES and member[was])
-            if suits and young and came and not pending[row, course]:
-                expected.add((int(course), int(row), MONTH))
-    assert set(map(tuple, numpy.T.tolist())) == expected
-    assert len(expected) == numpy.shape[1] > 0
+            expected[row, course] |= suits and young and came
+    assert pending["numpy"].pending.tolist() == as_bits(expected).tolist()
+    entries, luck = found["numpy"]
+    new = expected & ~waits
+    lucky = [case.draw(draws, row, course) < below[course] for row, course in np.argwhere(new)]
+    soon = {(course, row, MONTH) for row, course in np.argwhere(new)[lucky].tolist()}
+    assert set(map(tuple, entries.T.tolist())) == soon
+    assert 0 < len(soon) == entries.shape[1] < new.sum()
+    assert (luck < below[entries[0]]).all()
 
 
 def test_endings(case: Case) -> None:
-    luck = case.luck.random(250)
-    inside = in_target_group("numpy", case.entries, MONTH, case.target, case.who)
-    numpy, numba = both(endings, case.entries, 250, inside, luck, MONTH, case.terms, ENDS)
+    member = case.target.member | (case.luck.random(case.target.member.shape) < 0.5)
+    remains = case.target._replace(oldest=case.target.oldest + 24, member=member)
+    draws = case.draws(3)
+    numpy, numba = both(endings, case.entries, 250, MONTH, remains, case.target, case.who, draws, case.terms, ENDS)
     assert numpy.tolist() == numba.tolist()
     assert set(numpy[:250]) <= set(ENDS[:4]) | {ENDS.stays}
     assert set(numpy[250:]) <= set(ENDS[4:])
     assert (numpy[250:] == ENDS.left_queue).any()
+    dropped = np.flatnonzero(numpy == ENDS.dropped_out)
+    kept = np.flatnonzero(numpy[:250] == ENDS.stays)
+    assert len(kept) > 0
+    for at in dropped:
+        assert case.draw(draws, case.entries[1, at], case.entries[0, at]) < case.terms.leave[case.entries[0, at]]
+    for at in kept:
+        assert case.draw(draws, case.entries[1, at], case.entries[0, at]) >= case.terms.leave[case.entries[0, at]]
 
 
 def test_who_is_referred_says_yes_or_is_asked_again(case: Case) -> None:
     luck, status = case.luck, case.status.copy()
     hears = case.target.member & (luck.random(case.target.member.shape) < 0.7)
     chance = np.where(luck.random((COURSES, STATES, 5)) < 0.5, 1.0, luck.random((COURSES, STATES, 5)))
-    draws = Luck(*(luck.integers(0, 1 << 63, n).astype(np.uint64) for n in (RESIDENTS, COURSES)), *np.uint64([5, 77]))
-    traits, take_up = luck.integers(0, 4, RESIDENTS).astype(np.uint8), luck.random((4, COURSES))
+    draws, says_yes = case.draws(5), np.uint64(77)
+    take_up = luck.random((4, COURSES))
     chances = Chances(case.reach.limit, chance)
-    more = (case.who, chances, draws, case.queues, status, STANDS, traits, take_up)
-    numpy, numba = both(heard, case.entries, 40, MONTH, case.target, hears, *more)
+    waits = luck.random((RESIDENTS, COURSES)) < 0.5
+    pending = case.pending(waits)
+    more = (chances, draws, says_yes, case.queues, status, STANDS, take_up)
+    numpy, numba = (
+        heard(engine, case.entries, 40, MONTH, case.target, hears, who, *more) for engine, who in pending.items()
+    )
     assert [part.tolist() for part in numpy] == [part.tolist() for part in numba]
+    by_channel = case.entries[:, 40:]
+    inside = in_target_group("numpy", by_channel, MONTH, case.target, case.who)
+    course, row, _ = by_channel[:, ~(inside & hears[by_channel[0], case.who.state[by_channel[1]]])]
+    waits[row, course] = False
+    assert {tuple(who.pending[:, 0].tolist()) for who in pending.values()} == {tuple(as_bits(waits)[:, 0].tolist())}
     assert (status == case.status).all()
     can, yes, again = numpy
     course, row, _ = case.entries
