@@ -281,7 +281,18 @@ class _Check:
                     self._put("id_twice", ("events", at, "id"), where=seen[item.id])
                 seen.setdefault(item.id, item.map["id"].place)
             self._check_dates(("events", at), item, first, last, dated)
-            self._check_names(("events", at, "activities"))
+            self._check_closed(("events", at, "activities"))
+
+    def _check_closed(self, loc: Loc) -> None:
+        """Check that a closure names items of the scenario, and only such as it can change."""
+        self._check_names(loc)
+        if not self._right(loc):
+            return
+        closed = {item.id: _can_close(item) for item in self._items() if item.id is not None}
+        for at, node in enumerate(self._find(loc)[0].items):
+            if self._right((*loc, at)) and closed.get(str(node.value)) is False:
+                allowed = [id for id, can in closed.items() if can]
+                self._put("closure_goes_on", (*loc, at), allowed=", ".join(allowed) or "-")
 
     def _check_points(self, at: int, item: Node) -> None:
         """Check what an item says of its activity's drivers and hindrances, and that a lever has no places."""
@@ -399,6 +410,12 @@ _UNIT_WORDS = re.compile(
     "days|weeks|months|years|hours|percent|pct|share|dage|uger|måneder|maaneder|år|aar|timer|procent"
 )
 """Endings of a key that name a unit."""
+
+
+def _can_close(item: Node) -> bool | None:
+    """Whether a closure changes anything for an item; None where its activity is not known."""
+    activity = _activity(item)
+    return None if activity is None else catalogue()[activity].can_close
 
 
 def _value(item: Node, key: str) -> object:

@@ -90,6 +90,11 @@ class ActivityType:
         return self.label_da if lang == "da" else self.label_en
 
     @property
+    def can_close(self) -> bool:
+        """Whether a closure changes anything: nobody attends a lever, and what is done in public goes on."""
+        return self.kind != "lever" and self.form != "public"
+
+    @property
     def grade(self) -> str:
         """The weakest grade among the effects that are not nil, D when nothing has been measured."""
         acting = (p for id, p in self.parameters.items() if is_strength(id) and not is_nil(id, p.value))

@@ -127,6 +127,14 @@ DRIVERS, HINDRANCES = "missing_drivers: [bridging]", "hindrances: [ignored]"
         ('    end: "2012-05"\n', "", 21, f"{EVENT}.end", "missing_key", "Last month"),
         (
             "activities: [placement]",
+            "activities: [placement, smiley]",
+            25,
+            f"{EVENT}.activities[#2]",
+            "closure_goes_on",
+            "names: placement, workshop",
+        ),
+        (
+            "activities: [placement]",
             "activities: [placemnt]",
             25,
             f"{EVENT}.activities[#1]",
@@ -138,11 +146,11 @@ DRIVERS, HINDRANCES = "missing_drivers: [bridging]", "hindrances: [ignored]"
         ("activities: [placement]", "activities: placement", 25, f"{EVENT}.activities", "names_expected", "smiley"),
         (
             "activities: [placement]",
-            "activities: [smiley, smiley]",
+            "activities: [placement, placement]",
             25,
             f"{EVENT}.activities[#2]",
             "name_twice",
-            "smiley",
+            "placement",
         ),
         ("activities: [placement]", "activites: []", 25, f"{EVENT}.activites", "unknown_key", "mean activities"),
         ("activities: [placement]", "places: 3", 25, f"{EVENT}.places", "unknown_key", "id, event, start, end"),
