@@ -57,6 +57,7 @@ class OwnHazards:
         }
         self._barrier = np.array([parameters.value(f"barrier_effect_{barrier}") for barrier in BARRIERS])
         self.barriers_act = bool(self._barrier.any())
+        self._moving = [at for at, name in enumerate(self._names) if name in self._to or name in self._passages]
         self._slowed = np.zeros((len(STATES), len(PHASE_STATE)), dtype=bool)
         for state, to in SLOWED_BY_BARRIERS.items():
             self._slowed[CODE[state]] = _destinations(to)
@@ -91,7 +92,7 @@ class OwnHazards:
 
     def at_most(self, rows: np.ndarray, given: np.ndarray, people: Population) -> np.ndarray:
         """Return what is added at most to any log hazard of ``rows``; arguments as of :meth:`shifts`."""
-        found = np.maximum(given[[name in self._to or name in self._passages for name in self._names]], 0).sum(axis=0)
+        found = np.maximum(given[self._moving], 0).sum(axis=0)
         if self.barriers_act:
             level = self._level[people.stream.block[rows], _group(people.phase[rows])]
             found += np.maximum(-level, 0).max(axis=1) + np.maximum(self._barrier, 0).sum()

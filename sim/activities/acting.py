@@ -70,6 +70,8 @@ class Acting:
         self._side = self._table(SIDE_KINDS, by_way)
         self._moves = self._table(tuple(name for name in moves if name not in SIDE_KINDS), by_way)
         self._fading = np.empty((0, 0))
+        either = np.any([part for table in (self._side, self._moves) for part in (table.acts, table.lasts)], axis=0)
+        self._by_way = dict(zip(self.WAYS, either.reshape(len(self.WAYS), self.courses), strict=True))
 
     def _table(self, names: tuple[str, ...], by_way: Sequence[Sequence[_Given]]) -> _Table:
         shape = (len(names), len(self.WAYS), self.courses)
@@ -91,9 +93,7 @@ class Acting:
 
     def acts(self, way: str) -> np.ndarray:
         """Return which courses act in ``way`` at all."""
-        at = slice(self.WAYS.index(way) * self.courses, (self.WAYS.index(way) + 1) * self.courses)
-        found: np.ndarray = self._side.acts[at] | self._moves.acts[at] | self._side.lasts[at] | self._moves.lasts[at]
-        return found
+        return self._by_way[way]
 
     def lasts(self) -> np.ndarray:
         """Return which parts go on after their end."""

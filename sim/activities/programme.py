@@ -184,6 +184,7 @@ class Programme:
         self._status = np.zeros((room, len(activities)), dtype=np.uint8)
         self._kind = np.array([types[plan.activity].kind for plan in plans], dtype=object)
         self._read(plans, [types[plan.activity] for plan in plans], months)
+        self._none = np.zeros(len(plans), dtype=bool)
         self._closures = [
             (month_number(c.start) - start, month_number(c.end) - start, self._closed_by(c)) for c in closures
         ]
@@ -311,11 +312,11 @@ class Programme:
 
     def _closed(self, month: int, *forms: str) -> np.ndarray:
         """Return which courses of some forms nobody attends in ``month``."""
-        found = np.zeros(len(self.courses), dtype=bool)
+        found = self._none
         for first, last, concerned in self._closures:
             if first <= month <= last:
-                found |= concerned
-        return found & self._form(*forms) if found.any() else found
+                found = found | concerned & self._form(*forms)
+        return found
 
     def _reach_factors(self, plans: Sequence[ActivityPlan], months: int) -> np.ndarray:
         """Return what the channels of each course are multiplied by, shape (courses, months of the run + 1)."""
@@ -413,7 +414,7 @@ class Programme:
         """Log that ``event`` happened to all ``entries``."""
         if entries.shape[1]:
             course, row, _ = entries
-            self.log.append((month, np.broadcast_to(CODE_OF[event], len(row)), course, row))
+            self.log.append((month, np.full(len(row), CODE_OF[event]), course, row))
             if THEN[event] != UNCHANGED:
                 self._status[row, self._activity[course]] = THEN[event]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,12 +18,15 @@ from ..engine.entries import (
     put,
     reached_in,
 )
+from ..engine.growing import Growing
 from ..engine.streams import Stream, moment_key
 from ..states import CODE, STATES
 from . import ActivityType
 from .base import CHANNELS, NEVER, age_bands
 
 _NONE = np.empty((3, 0), dtype=np.int64)
+_TIDIED = 12
+"""Months after which waits that are over are forgotten."""
 
 
 def _rates(values: Mapping[str, float], type: ActivityType) -> np.ndarray:
@@ -33,6 +35,14 @@ def _rates(values: Mapping[str, float], type: ActivityType) -> np.ndarray:
     for channel in type.channels:
         found[[CODE[state] for state in CHANNELS[channel].states]] += values[f"reach_{channel}"]
     return found
+
+
+class Waits(Growing):
+    """Who will be reached by which course in which month."""
+
+    course: np.ndarray
+    row: np.ndarray
+    month: np.ndarray
 
 
 class Hearing:
@@ -86,7 +96,7 @@ class Hearing:
         self._runs = np.zeros(len(values), dtype=bool)
         self._entrances = Entrances.of(hears, target.allowed)
         self._chances = np.empty(0)
-        self._waiting: dict[int, list[np.ndarray]] = defaultdict(list)
+        self._waits = Waits({"course": np.int16, "row": np.int32, "month": np.int16})
 
     def due(self, month: int, who: Who, changed: np.ndarray, before: np.ndarray) -> np.ndarray:
         """Return entries of those whom the channels reach this month, some of whom cannot be referred.
@@ -95,12 +105,11 @@ class Hearing:
         ``before`` holds the states they were in, 255 for who was not there.
         """
         self._notice(month, who, changed, before)
-        parts = self._waiting.pop(month, [])
-        if not parts:
-            return _NONE
-        found = np.empty((3, sum(part.shape[1] for part in parts)), dtype=np.int64)
-        np.concatenate(parts, axis=1, out=found[:2])
-        found[2] = month
+        at = np.flatnonzero(self._waits.month == month)
+        found = np.empty((3, len(at)), dtype=np.int64)
+        found[0], found[1], found[2] = self._waits.course[at], self._waits.row[at], month
+        if month % _TIDIED == 0:
+            self._waits.keep(self._waits.month > month)
         return found
 
     def _notice(self, month: int, who: Who, changed: np.ndarray, before: np.ndarray) -> None:
@@ -145,17 +154,8 @@ class Hearing:
         if not entries.shape[1]:
             return
         when = reached_in(self._stream.engine, entries, -np.log1p(-luck), self._reach, who.birth)
-        order = np.argsort(when, kind="stable")
-        when = when[order]
-        order = order[: np.searchsorted(when, NEVER)]
-        if not len(order):
-            return
-        soonest = entries[:2].take(order, axis=1)
-        months = range(int(when[0]), int(when[len(order) - 1]) + 1)
-        ends = np.searchsorted(when, months, side="right").tolist()
-        for of, at, end in zip(months, [0, *ends[:-1]], ends, strict=True):
-            if at < end:
-                self._waiting[of].append(soonest[:, at:end])
+        at = np.flatnonzero(when < NEVER)
+        self._waits.append(len(at), {"course": entries[0, at], "row": entries[1, at], "month": when[at]})
 
     @property
     def hears(self) -> np.ndarray:
