@@ -155,9 +155,11 @@ def moved_on_their_own(
     rows = np.flatnonzero(own)
     bits = stream.bits("move", month, rows) >> np.uint64(32)
     # Few move in a month: whose draw is above the limit of the highest hazard possible needs no more.
-    chance = np.minimum(tables.leave[people.row[rows]] * 2.0**-32, 1 - _MARGIN)
-    highest = -np.log1p(-chance) * np.exp(hazards.at_most(rows, given, people))
-    asked = np.flatnonzero(bits * 2.0**-32 < -np.expm1(-highest) + _MARGIN)
+    highest = np.minimum(tables.leave[people.row[rows]] * 2.0**-32, 1 - _MARGIN)
+    more = hazards.at_most(rows, given, people)
+    raised = np.flatnonzero(more)
+    highest[raised] = -np.expm1(np.log1p(-highest[raised]) * np.exp(more[raised]))
+    asked = np.flatnonzero(bits * 2.0**-32 < highest + _MARGIN)
     rows, bits, given, held = rows[asked], bits[asked], given[:, asked], held[asked]
     hazard = tables.hazard[people.row[rows]] * np.exp(hazards.shifts(rows, given, people))
     switches = SWITCHES[people.row[rows] % len(SWITCHES)]

@@ -27,8 +27,12 @@ from ..engine.entries import (
     handed_to,
     heard,
     in_target_group,
+    now_in,
     of_target_group,
     packed,
+    room_for,
+    stand,
+    standing,
 )
 from ..engine.streams import Stream, mix, moment_key, subject_key
 from ..population import Population
@@ -181,7 +185,8 @@ class Programme:
         activities = sorted({plan.activity for plan in plans})
         self._activity = np.array([activities.index(plan.activity) for plan in plans], dtype=np.int64)
         room = int(rows * (1 + NEWCOMERS_A_MONTH * months))
-        self._status = np.zeros((room, len(activities)), dtype=np.uint8)
+        self._room = len(plans), len(activities)
+        self._held, self._columns = room_for(room, *self._room)
         self._kind = np.array([types[plan.activity].kind for plan in plans], dtype=object)
         self._read(plans, [types[plan.activity] for plan in plans], months)
         self._none = np.zeros(len(plans), dtype=bool)
@@ -216,8 +221,6 @@ class Programme:
         self._traits = np.zeros(room, dtype=np.uint8)
         self._group = np.zeros(room, dtype=np.uint8)
         self._seen = np.full(room, _AWAY, dtype=np.uint8)
-        self._held = np.zeros((room, 2 + -(-len(plans) // 64)), dtype=np.uint64)
-        """What is looked up together about residents (``Who.together``)."""
         self.busy = np.zeros(room, dtype=bool)
         """Whose week a course fills, by row."""
         self._covered = np.zeros((len(plans) if self._wide.any() else 0, room), dtype=bool)
@@ -367,12 +370,14 @@ class Programme:
 
     def _grow(self, people: Population) -> None:
         """Hold all residents: those appended since have not heard of any activity."""
-        rows, room = len(people), len(self._status)
+        rows, room = len(people), len(self._held)
         if rows > room:
             more = rows - room + room // 4
-            self._status, self._held = _longer(self._status, more), _longer(self._held, more)
+            held = self._held
+            self._held, self._columns = room_for(room + more, *self._room)
+            self._held[:room] = held
             self._covered = _wider(self._covered, more, 0)
-            self._place = np.full(len(self._status), -1, dtype=np.int32)
+            self._place = np.full(len(self._held), -1, dtype=np.int32)
             self._traits, self._group = _wider(self._traits, more, 0), _wider(self._group, more, 0)
             self.busy = _wider(self.busy, more, 0)
             self._seen = _wider(self._seen, more, int(_AWAY))
@@ -381,7 +386,9 @@ class Programme:
             for bit, has in enumerate(TRAITS.values()):
                 self._traits[new] |= has(people, new).astype(np.uint8) << np.uint8(bit)
             self._group[new] = group_of(people.sex[new], people.origin[new], people.barriers[new])
-            self._held[new, 1] = self._stream.keys[new]
+            numbers, keys, *_ = self._columns
+            numbers[new] = packed(people.birth[new], self._group[new], self._traits[new])
+            keys[new] = self._stream.keys[new]
             self._known = rows
 
     def _look(self, people: Population) -> tuple[Who, np.ndarray, np.ndarray]:
@@ -396,8 +403,9 @@ class Programme:
         before = self._seen[changed]
         self._seen[:rows] = here
         columns = (people.birth, people.state, self._group[:rows], people.in_area, self._traits[:rows])
-        self._held[changed, 0] = packed(*(column[changed] for column in columns))
-        return Who.together(columns, self._held), changed, before
+        numbers = self._columns[0]
+        numbers[changed] = now_in(numbers[changed], people.state[changed], people.in_area[changed])
+        return Who(*columns, *self._columns), changed, before
 
     # --- the steps of a month
 
@@ -408,7 +416,7 @@ class Programme:
             self.log.append((month, happened, course, row))
             then = _THEN[happened]
             changed = then != UNCHANGED
-            self._status[row[changed], self._activity[course[changed]]] = then[changed]
+            self._stand(row[changed], course[changed], then[changed])
 
     def _note_all(self, month: int, event: str, entries: np.ndarray) -> None:
         """Log that ``event`` happened to all ``entries``."""
@@ -416,7 +424,12 @@ class Programme:
             course, row, _ = entries
             self.log.append((month, np.full(len(row), CODE_OF[event]), course, row))
             if THEN[event] != UNCHANGED:
-                self._status[row, self._activity[course]] = THEN[event]
+                self._stand(row, course, THEN[event])
+
+    def _stand(self, row: np.ndarray, course: np.ndarray, code: np.ndarray | int) -> None:
+        """Let residents stand with the activities of courses as the codes say."""
+        codes = np.broadcast_to(np.uint8(code), row.shape)
+        stand(self._stream.engine, self._columns[-1], row, self._activity[course], codes)
 
     def _draw(self, decision: str, month: int, entries: np.ndarray, occurrence: int = 0) -> np.ndarray:
         """Return each one's draw for ``decision`` about that course."""
@@ -522,10 +535,10 @@ class Programme:
         asked = asked[self._draw("bridge", month, _of(gone, asked)) < self._bridge_chance[course[asked]]]
         leaving = _of(gone, asked)
         engine = self._stream.engine
-        to = handed_to(engine, leaving, month + 1, self._queues, self._status, self._target, who, _STANDS)
+        to = handed_to(engine, leaving, month + 1, self._queues, self._target, who, _STANDS)
         taken = np.flatnonzero(to >= 0)
         handed = _entries(to[taken], leaving[1, taken], month + 1)
-        self._status[handed[1], self._activity[handed[0]]] = HANDED
+        self._stand(handed[1], handed[0], HANDED)
         self._handed = _together(self._handed, handed)
         return asked[taken]
 
@@ -561,7 +574,6 @@ class Programme:
             luck,
             moment_key("take-up", month),
             self._queues,
-            self._status,
             _STANDS,
             self._take_up,
         )
@@ -625,7 +637,7 @@ class Programme:
             self._handed = _of(self._handed, ~due)
             can = self._in_target_group(handed, month, who)
             course, row, _ = _of(handed, ~can)
-            self._status[row, self._activity[course]] = NEW
+            self._stand(row, course, NEW)
             handed = _of(handed, can)
         return handed
 
@@ -832,18 +844,21 @@ class Programme:
 
     def unserved_by(self, code: int) -> np.ndarray:
         """Return which residents have queued for the activity of course ``code`` and got no place in it so far."""
-        return np.isin(self._status[:, self._activity[code]], (WAITING, UNSERVED))
+        return np.isin(standing(self._columns[-1], slice(None), self._activity[code]), (WAITING, UNSERVED))
 
     def unserved(self, people: Population) -> np.ndarray:
         """Return which residents have queued for some activity and got no place in it so far."""
         self._grow(people)
-        return np.any(np.isin(self._status[: len(people)], (WAITING, UNSERVED)), axis=1)
+        found = np.zeros(len(people), dtype=bool)
+        for activity in range(self._room[1]):
+            found |= np.isin(standing(self._columns[-1], slice(len(people)), activity), (WAITING, UNSERVED))
+        return found
 
     @property
     def nbytes(self) -> int:
         """Bytes held for the residents there have been so far, whatever happens."""
-        held = (self._status, self._place, self._traits, self._group, self._covered, self._seen, self._held)
-        share = self._known / max(len(self._status), 1)
+        held = (self._place, self._traits, self._group, self._covered, self._seen, self._held)
+        share = self._known / max(len(self._held), 1)
         return int(share * sum(column.nbytes for column in held))
 
     # --- counting
@@ -882,13 +897,6 @@ PRIORITIES: Mapping[str, Callable[[Population, np.ndarray, int], np.ndarray]] = 
 def _wider(held: np.ndarray, more: int, filled: int) -> np.ndarray:
     """Return an array with ``more`` entries on its last axis."""
     return np.concatenate([held, np.full((*held.shape[:-1], more), filled, dtype=held.dtype)], axis=-1)
-
-
-def _longer(held: np.ndarray, more: int) -> np.ndarray:
-    """Return an array with ``more`` rows of zeros, memory that costs nothing until it is written to."""
-    found = np.zeros((len(held) + more, held.shape[1]), dtype=held.dtype)
-    found[: len(held)] = held
-    return found
 
 
 def _table(lists: Sequence[Sequence[int]]) -> np.ndarray:

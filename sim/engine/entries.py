@@ -5,7 +5,6 @@ Entries have the shape (3, entries), int64: course, row of the resident, month.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,8 +25,9 @@ class Target(NamedTuple):
 class Who(NamedTuple):
     """Columns of the residents that courses ask for, and all of them in one number (:func:`packed`).
 
-    ``keys`` are person keys; ``pending`` tells who waits for being reached by which course, in bits. The compiled
-    engine reads the last three, which lie side by side: one place in memory for each resident (:meth:`together`).
+    ``keys`` are person keys; ``pending`` tells who waits for being reached by which course, in bits, and ``status``
+    where residents stand with each activity (:func:`standing`). The compiled engine reads the last four, which lie side
+    by side: one place in memory for each resident (:func:`room_for`).
     """
 
     birth: np.ndarray
@@ -38,27 +38,75 @@ class Who(NamedTuple):
     packed: np.ndarray
     keys: np.ndarray
     pending: np.ndarray
+    status: np.ndarray
 
-    @classmethod
-    def together(cls, columns: Sequence[np.ndarray], held: np.ndarray) -> Who:
-        """Return the ``columns`` with what is ``held`` of each resident in a row: packed, person key, bits."""
-        birth, state, group, in_area, traits = columns
-        return cls(birth, state, group, in_area, traits, held[:, 0], held[:, 1], held[:, 2:])
+
+_LINE = 64
+"""Bytes that come from memory together."""
+_STANDINGS = 21
+"""Standings in a word: three bits each."""
+
+
+def _words(number: int, each: int) -> int:
+    return -(-number // each)
+
+
+def room_for(rows: int, courses: int, activities: int) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+    """Return room for what is looked up about ``rows`` residents, of whom nothing is known yet, and the columns in it.
+
+    A row holds one number packed, the person key, a bit for each course, three for each activity: the last four columns
+    of :class:`Who`.
+    """
+    width = 2 + _words(courses, 64) + _words(activities, _STANDINGS)
+    room = np.zeros(rows * width + _LINE // 8, dtype=np.uint64)
+    # A row of a full line of the cache should not lie across two.
+    first = -room.ctypes.data % _LINE // 8
+    held = room[first : first + rows * width].reshape(rows, width)
+    return held, (held[:, 0], held[:, 1], *np.split(held[:, 2:], [_words(courses, 64)], axis=1))
+
+
+def standing(status: np.ndarray, row: np.ndarray | slice, activity: np.ndarray | int) -> np.ndarray:
+    """Return where residents stand with activities, codes up to 6."""
+    shift = np.asarray(3 * (np.asarray(activity) % _STANDINGS), dtype=np.uint64)
+    found: np.ndarray = (status[row, np.asarray(activity) // _STANDINGS] >> shift & np.uint64(7)).astype(np.uint8)
+    return found
+
+
+def stand(engine: str, status: np.ndarray, row: np.ndarray, activity: np.ndarray, code: np.ndarray) -> None:
+    """Let residents stand with activities as the codes say, one each."""
+    if engine == "numba":
+        from .kernels import stand as compiled
+
+        compiled(status, row, activity, code)
+        return
+    word, shift = activity // _STANDINGS, (3 * (activity % _STANDINGS)).astype(np.uint64)
+    np.bitwise_and.at(status, (row, word), ~(np.uint64(7) << shift))
+    np.bitwise_or.at(status, (row, word), code.astype(np.uint64) << shift)
 
 
 BORN_FROM = 32_768
 """Added to the month of birth so that it is no negative number."""
+_AREA = np.uint64(1 << 32)
+_MOVING = _AREA | np.uint64(0xFF << 16)
+"""The bits that change in a life: state and area."""
 
 
-def packed(
-    birth: np.ndarray, state: np.ndarray, group: np.ndarray, in_area: np.ndarray, traits: np.ndarray
-) -> np.ndarray:
-    """Return, uint64: month of birth + ``BORN_FROM`` in 16 bits, then state, group, in area and traits in 8 each."""
+def packed(birth: np.ndarray, group: np.ndarray, traits: np.ndarray) -> np.ndarray:
+    """Return, uint64: month of birth + ``BORN_FROM`` in 16 bits, 8 for the state, 8 each for group, area and traits.
+
+    State and area are for :func:`now_in`.
+    """
     found = traits.astype(np.uint64) << np.uint64(40)
-    found |= in_area.astype(np.uint64) << np.uint64(32)
     found |= group.astype(np.uint64) << np.uint64(24)
-    found |= state.astype(np.uint64) << np.uint64(16)
     found |= (birth.astype(np.int64) + BORN_FROM).astype(np.uint64)
+    return found
+
+
+def now_in(packed: np.ndarray, state: np.ndarray, in_area: np.ndarray) -> np.ndarray:
+    """Return ``packed`` numbers of people who are in a state now, and in the area or not."""
+    found = packed & ~_MOVING
+    found |= state.astype(np.uint64) << np.uint64(16)
+    found |= in_area * _AREA
     return found
 
 
@@ -379,7 +427,6 @@ def heard(
     luck: Luck,
     says_yes: np.uint64,
     queues: Queues,
-    status: np.ndarray,
     stands: Stands,
     take_up: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -387,17 +434,17 @@ def heard(
 
     The first ``brought`` come with a participant and need be of the target group only; channels have reached the
     others, who must be in a state that some channel reaches (``hears``, by course and state) and are reached by
-    ``chances`` and ``luck``. Referred can be who stands new with the course's activity (``status`` by resident and
-    activity) and is not enrolled in any of the activities before it. Each resident is referred to an activity once, by
-    the first entry that can. Yes is said by the chance ``take_up`` (traits, courses), in a draw of the moment
-    ``says_yes``. The first and the third are indices, the second a mask of the first. Who is outside waits no more, and
-    comes back when entering the target group anew; who has been referred never waits again.
+    ``chances`` and ``luck``. Referred can be who stands new with the course's activity and is not enrolled in any of
+    the activities before it. Each resident is referred to an activity once, by the first entry that can. Yes is said by
+    the chance ``take_up`` (traits, courses), in a draw of the moment ``says_yes``. The first and the third are indices,
+    the second a mask of the first. Who is outside waits no more, and comes back when entering the target group anew;
+    who has been referred never waits again.
     """
     if engine == "numba":
         from .kernels import heard as compiled
 
         keys = (who.keys, *luck, says_yes, *MULTIPLIERS)
-        columns = (who.packed, *chances, *keys, queues.activity, queues.before, status, *stands, take_up)
+        columns = (who.packed, *chances, *keys, queues.activity, queues.before, who.status, *stands, take_up)
         can, yes, again = compiled(entries, brought, month, *target, hears, *columns, who.pending)
         return can, yes, again
     course, row, _ = entries
@@ -409,12 +456,12 @@ def heard(
     chance = chances.chance[course, who.state[row], band]
     missed = inside & by_channel & (_uniform(luck, entries, who) >= chance)
     kind = queues.activity[course]
-    stand = status[row, kind]
-    free = inside & ~missed & (stand == stands.new)
+    stood = standing(who.status, row, kind)
+    free = inside & ~missed & (stood == stands.new)
     for other in queues.before[kind].T:
-        free &= (other < 0) | (status[row, other] != stands.enrolled)
-    can = np.flatnonzero(first_of_each(row * status.shape[1] + kind, free))
-    waits = inside & ~missed & ~free & ((stand == stands.new) | (stand == stands.handed))
+        free &= (other < 0) | (standing(who.status, row, other) != stands.enrolled)
+    can = np.flatnonzero(first_of_each(row * len(queues.before) + kind, free))
+    waits = inside & ~missed & ~free & ((stood == stands.new) | (stood == stands.handed))
     yes = _uniform(luck._replace(moment=says_yes), entries[:, can], who) < take_up[who.traits[row[can]], course[can]]
     again = (missed | waits) & by_channel
     put(who.pending, row[by_channel & ~inside], course[by_channel & ~inside], False)
@@ -432,7 +479,6 @@ def handed_to(
     entries: np.ndarray,
     month: int,
     queues: Queues,
-    status: np.ndarray,
     target: Target,
     who: Who,
     stands: Stands,
@@ -445,7 +491,7 @@ def handed_to(
     if engine == "numba":
         from .kernels import handed_to as compiled
 
-        found: np.ndarray = compiled(entries, month, *queues, status, *target, who.packed, *stands)
+        found: np.ndarray = compiled(entries, month, *queues, who.status, *target, who.packed, *stands)
         return found
     course, row, _ = entries
     found = np.full(len(course), -1, dtype=np.int64)
@@ -453,9 +499,9 @@ def handed_to(
     for to in queues.follows[queues.activity[course]].T:
         asked = np.stack([to, row, np.full(len(to), month)])
         kind = queues.activity[to]
-        keys = row * status.shape[1] + kind
+        keys = row * len(queues.before) + kind
         can = (found < 0) & (to >= 0) & (queues.first[to] <= month) & (month <= queues.last[to])
-        can &= (status[row, kind] == stands.new) & in_target_group(engine, asked, month, target, who)
+        can &= (standing(who.status, row, kind) == stands.new) & in_target_group(engine, asked, month, target, who)
         can &= first_of_each(keys, can & ~np.isin(keys, taken))
         found[can] = to[can]
         taken = np.concatenate([taken, keys[can]])

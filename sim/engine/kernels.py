@@ -667,7 +667,9 @@ def heard(  # type: ignore[no-untyped-def]
     s11 = numba.uint64(11)
     one = numba.uint64(1)
     unit = 2.0**-53
-    taken = numba.int64(254)
+    three = numba.uint64(3)
+    all_three = numba.uint64(7)
+    taken = numba.int64(7)
     can = np.empty(entries.shape[1], dtype=np.int64)
     yes = np.empty(entries.shape[1], dtype=np.bool_)
     again = np.empty(entries.shape[1], dtype=np.int64)
@@ -676,11 +678,12 @@ def heard(  # type: ignore[no-untyped-def]
     # First everything from memory, so that one resident need not wait for the other.
     persons = packed[entries[1]]
     lucks = keys[entries[1]]
-    stood = np.empty(entries.shape[1], dtype=np.uint8)
+    stood = np.empty(entries.shape[1], dtype=np.uint64)
     for i in range(entries.shape[1]):
-        course = entries[0, i]
-        row = entries[1, i]
-        stood[i] = status[row, activity[course]]
+        stood[i] = status[entries[1, i], activity[entries[0, i]] // 21]
+    courses = np.zeros(before.shape[0], dtype=np.int64)
+    for kind in activity:
+        courses[kind] += 1
     for i in range(entries.shape[1]):
         course = entries[0, i]
         row = entries[1, i]
@@ -712,16 +715,21 @@ def heard(  # type: ignore[no-untyped-def]
                     n_again += 1
                     continue
         kind = activity[course]
-        # Who stood new may have been taken since.
-        stand = numba.int64(status[row, kind] if stood[i] == new else stood[i])
+        word, place = kind // 21, three * numba.uint64(kind % 21)
+        # Only where another entry can be of the same resident and activity may who stood new have been taken since.
+        again_possible = brought > 0 or courses[kind] > 1
+        stand = numba.int64(((status[row, word] if again_possible else stood[i]) >> place) & all_three)
         free = stand in (new, taken)
         for k in range(before.shape[1]):
             other = before[kind, k]
-            if other >= 0 and status[row, other] == enrolled:
-                free = False
+            if other >= 0:
+                apart = three * numba.uint64(other % 21)
+                if numba.int64((status[row, other // 21] >> apart) & all_three) == enrolled:
+                    free = False
         if free and stand == new:
-            # Marked until the end, so that a later entry finds the resident taken.
-            status[row, kind] = taken
+            if again_possible:
+                # Marked until the end, so that a later entry finds the resident taken.
+                status[row, word] |= all_three << place
             can[n_can] = i
             x = lucks[i] ^ says_yes
             x = (x ^ (x >> s30)) * multiplier_1
@@ -736,7 +744,9 @@ def heard(  # type: ignore[no-untyped-def]
             again[n_again] = i
             n_again += 1
     for i in can[:n_can]:
-        status[entries[1, i], activity[entries[0, i]]] = new
+        kind = activity[entries[0, i]]
+        if brought > 0 or courses[kind] > 1:
+            status[entries[1, i], kind // 21] &= ~(all_three << (three * numba.uint64(kind % 21)))
     return can[:n_can], yes[:n_can], again[:n_again]
 
 
@@ -771,6 +781,8 @@ def handed_to(  # type: ignore[no-untyped-def]
     enrolled,
 ):
     """Return the course each entry is handed over to: ``entries.handed_to``."""
+    three = numba.uint64(3)
+    all_three = numba.uint64(7)
     found = np.full(entries.shape[1], -1, dtype=np.int64)
     for i in range(entries.shape[1]):
         row = entries[1, i]
@@ -782,18 +794,31 @@ def handed_to(  # type: ignore[no-untyped-def]
         here = (who >> numba.uint64(32)) & numba.uint64(1) != 0
         for k in range(follows.shape[1]):
             to = follows[activity[entries[0, i]], k]
-            if to < 0 or month < first[to] or month > last[to] or status[row, activity[to]] != new:
+            if to < 0 or month < first[to] or month > last[to]:
+                continue
+            word, place = activity[to] // 21, three * numba.uint64(activity[to] % 21)
+            if numba.int64((status[row, word] >> place) & all_three) != new:
                 continue
             of_age = age >= youngest[to] and age < oldest[to]
             if of_age and member[to, state] and allowed[to, group] and here:
                 # Marked until the end, so that a later entry finds the resident taken.
-                status[row, activity[to]] = handed
+                status[row, word] |= numba.uint64(handed) << place
                 found[i] = to
                 break
     for i in range(entries.shape[1]):
         if found[i] >= 0:
-            status[entries[1, i], activity[found[i]]] = new
+            kind = activity[found[i]]
+            status[entries[1, i], kind // 21] &= ~(all_three << (three * numba.uint64(kind % 21)))
     return found
+
+
+@compiled
+def stand(status, row, activity, code):  # type: ignore[no-untyped-def]
+    """Let residents stand with activities as the codes say: ``entries.stand``."""
+    for i in range(row.shape[0]):
+        word, place = activity[i] // 21, numba.uint64(3) * numba.uint64(activity[i] % 21)
+        others = status[row[i], word] & ~(numba.uint64(7) << place)
+        status[row[i], word] = others | (numba.uint64(code[i]) << place)
 
 
 @compiled

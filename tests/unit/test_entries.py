@@ -25,10 +25,14 @@ from sim.engine.entries import (
     handed_to,
     heard,
     in_target_group,
+    now_in,
     packed,
     put,
     reached_in,
+    room_for,
     shifts_by_resident,
+    stand,
+    standing,
 )
 from sim.engine.pay import SmallJobs, pay
 from sim.engine.streams import Stream, mix
@@ -54,10 +58,10 @@ class Case:
             luck.random(RESIDENTS) < 0.9,
             luck.integers(0, 4, RESIDENTS).astype(np.uint8),
         )
-        held = np.zeros((RESIDENTS, 3), dtype=np.uint64)
-        held[:, 0], held[:, 1] = packed(*columns), luck.integers(0, 1 << 63, RESIDENTS)
-        self.who = Who.together(columns, held)
+        birth, state, group, in_area, traits = columns
         self.columns = columns
+        self.numbers = now_in(packed(birth, group, traits), state, in_area)
+        self.keys = luck.integers(0, 1 << 63, RESIDENTS).astype(np.uint64)
         first = luck.integers(0, MONTH + 2, COURSES)
         last = luck.integers(MONTH - 2, MONTH + 30, COURSES)
         pools = np.array([0, 1, 1, 3, 3, 3])
@@ -72,6 +76,7 @@ class Case:
         self.effects.fading[:, 9:] = 0.0
         self.status = luck.integers(0, 6, (RESIDENTS, ACTIVITIES)).astype(np.uint8)
         self.status[luck.random(self.status.shape) < 0.5] = STANDS.new
+        self.who = self.known(np.zeros((RESIDENTS, COURSES), dtype=bool))
         limit = np.sort(luck.integers(100, 300, (COURSES, 5)), axis=1)
         ratio = np.where(luck.random((COURSES, 5)) < 0.3, 0.0, luck.random((COURSES, 5)))
         self.reach = Reach(limit, ratio, luck.random(COURSES) / 10, last, 30_000)
@@ -91,10 +96,17 @@ class Case:
         bits = mix(mix(self.who.keys[[row]] ^ luck.moment) ^ luck.subjects[[course]])
         return float((bits[0] >> np.uint64(11)) * 2.0**-53)
 
+    def known(self, waits: np.ndarray) -> Who:
+        """Return the residents, some of whom wait for some courses, in a place of their own."""
+        _, (numbers, keys, pending, status) = room_for(RESIDENTS, COURSES, ACTIVITIES)
+        numbers[:], keys[:], pending[:] = self.numbers, self.keys, as_bits(waits)
+        row, activity = np.indices(self.status.shape).reshape(2, -1)
+        stand("numpy", status, row, activity, self.status.ravel())
+        return Who(*self.columns, numbers, keys, pending, status)
+
     def pending(self, waits: np.ndarray) -> dict[str, Who]:
         """Return the residents, a copy for each engine, some of whom wait for some courses."""
-        held = np.column_stack([self.who.packed, self.who.keys, as_bits(waits)])
-        return {engine: Who.together(self.columns, held.copy()) for engine in ("numpy", "numba")}
+        return {engine: self.known(waits) for engine in ("numpy", "numba")}
 
     def former(self) -> Former:
         """Return entries that ended, some of them long ago."""
@@ -160,6 +172,28 @@ def test_bits_say_what_the_mask_says(case: Case) -> None:
         assert bits.tolist() == as_bits(mask).tolist()
 
 
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_residents_stand_where_they_were_told_to(engine: str) -> None:
+    luck = np.random.default_rng(5)
+    _, (*_, status) = room_for(50, 3, 70)
+    expected = np.zeros((50, 70), dtype=np.uint8)
+    assert status.shape == (50, 4)
+    for _ in range(20):
+        cell = luck.choice(50 * 70, 300, replace=False)
+        row, activity, codes = cell // 70, cell % 70, luck.integers(0, 7, 300).astype(np.uint8)
+        stand(engine, status, row, activity, codes)
+        expected[row, activity] = codes
+    assert standing(status, *np.indices(expected.shape)).tolist() == expected.tolist()
+    assert standing(status, slice(None), 69).tolist() == expected[:, 69].tolist()
+
+
+def test_what_is_known_of_a_resident_is_one_line_of_the_cache() -> None:
+    held, columns = room_for(100, 70, 70)
+    assert held.shape == (100, 8)
+    assert held.ctypes.data % 64 == 0
+    assert all(np.shares_memory(held, column) for column in columns)
+
+
 def test_who_enters_a_target_group(case: Case) -> None:
     rows = np.sort(case.luck.choice(RESIDENTS, 80, replace=False))
     before = case.luck.integers(0, STATES + 1, 80).astype(np.uint8)
@@ -213,7 +247,7 @@ def test_endings(case: Case) -> None:
 
 
 def test_who_is_referred_says_yes_or_is_asked_again(case: Case) -> None:
-    luck, status = case.luck, case.status.copy()
+    luck = case.luck
     hears = case.target.member & (luck.random(case.target.member.shape) < 0.7)
     chance = np.where(luck.random((COURSES, STATES, 5)) < 0.5, 1.0, luck.random((COURSES, STATES, 5)))
     draws, says_yes = case.draws(5), np.uint64(77)
@@ -221,7 +255,7 @@ def test_who_is_referred_says_yes_or_is_asked_again(case: Case) -> None:
     chances = Chances(case.reach.limit, chance)
     waits = luck.random((RESIDENTS, COURSES)) < 0.5
     pending = case.pending(waits)
-    more = (chances, draws, says_yes, case.queues, status, STANDS, take_up)
+    more = (chances, draws, says_yes, case.queues, STANDS, take_up)
     numpy, numba = (
         heard(engine, case.entries, 40, MONTH, case.target, hears, who, *more) for engine, who in pending.items()
     )
@@ -231,7 +265,9 @@ def test_who_is_referred_says_yes_or_is_asked_again(case: Case) -> None:
     course, row, _ = by_channel[:, ~(inside & hears[by_channel[0], case.who.state[by_channel[1]]])]
     waits[row, course] = False
     assert {tuple(who.pending[:, 0].tolist()) for who in pending.values()} == {tuple(as_bits(waits)[:, 0].tolist())}
-    assert (status == case.status).all()
+    everybody, every = np.indices(case.status.shape)
+    for who in pending.values():
+        assert standing(who.status, everybody, every).tolist() == case.status.tolist()
     can, yes, again = numpy
     course, row, _ = case.entries
     keys = row[can] * ACTIVITIES + case.queues.activity[course[can]]
@@ -248,10 +284,9 @@ def test_who_is_referred_says_yes_or_is_asked_again(case: Case) -> None:
 
 
 def test_handing_over(case: Case) -> None:
-    status = case.status.copy()
-    numpy, numba = both(handed_to, case.entries, MONTH, case.queues, status, case.target, case.who, STANDS)
+    numpy, numba = both(handed_to, case.entries, MONTH, case.queues, case.target, case.who, STANDS)
     assert numpy.tolist() == numba.tolist()
-    assert (status == case.status).all()
+    assert standing(case.who.status, *np.indices(case.status.shape)).tolist() == case.status.tolist()
     taken = np.flatnonzero(numpy >= 0)
     keys = case.entries[1, taken] * ACTIVITIES + case.queues.activity[numpy[taken]]
     assert len(keys) == len(set(keys.tolist())) > 0
