@@ -18,15 +18,12 @@ from ..engine.entries import (
     put,
     reached_in,
 )
-from ..engine.growing import Growing
 from ..engine.streams import Stream, moment_key
 from ..states import CODE, STATES
 from . import ActivityType
 from .base import CHANNELS, NEVER, age_bands
 
 _NONE = np.empty((3, 0), dtype=np.int64)
-_TIDIED = 12
-"""Months after which waits that are over are forgotten."""
 
 
 def _rates(values: Mapping[str, float], type: ActivityType) -> np.ndarray:
@@ -37,12 +34,34 @@ def _rates(values: Mapping[str, float], type: ActivityType) -> np.ndarray:
     return found
 
 
-class Waits(Growing):
-    """Who will be reached by which course in which month."""
+class Waits:
+    """Who will be reached by which course, month by month: what comes out in a month lies together."""
 
-    course: np.ndarray
-    row: np.ndarray
-    month: np.ndarray
+    def __init__(self) -> None:
+        self._number = np.zeros(0, dtype=np.int64)
+        self._held = np.empty((2, 0, 0), dtype=np.int32)
+
+    def add(self, month: np.ndarray, course: np.ndarray, row: np.ndarray) -> None:
+        """Add waits that end in the months given, one each."""
+        number = np.bincount(month, minlength=len(self._number))
+        before = np.zeros(len(number), dtype=np.int64)
+        before[: len(self._number)] = self._number
+        self._number = before + number
+        _, months, room = self._held.shape
+        if len(number) > months or self._number.max(initial=0) > room:
+            wider = np.empty((2, len(number), int(1.25 * self._number.max())), dtype=np.int32)
+            wider[:, :months, :room] = self._held
+            self._held = wider
+        order = np.argsort(month, kind="stable")
+        month = month[order]
+        place = np.arange(len(month)) + (before + number - number.cumsum())[month]
+        self._held[0, month, place], self._held[1, month, place] = course[order], row[order]
+
+    def over(self, month: int) -> np.ndarray:
+        """Return courses and rows of the waits that end in ``month``, in the order they were added: (2, waits)."""
+        if month >= len(self._number):
+            return _NONE[:2]
+        return self._held[:, month, : self._number[month]]
 
 
 class Hearing:
@@ -91,12 +110,13 @@ class Hearing:
         limit = np.array([[end for end, _ in of] for of in padded], dtype=np.int64).reshape(shape)
         ratio = np.array([[ratio for _, ratio in of] for of in padded], dtype=np.float64).reshape(shape)
         self._reach = Reach(limit, ratio, np.maximum(top, 1e-300), self._last, NEVER)
+        self._most = self._reach.top * ratio.max(axis=1, initial=0)
         self._heard: np.ndarray = top > 0
         self._anew = _NONE
         self._runs = np.zeros(len(values), dtype=bool)
         self._entrances = Entrances.of(hears, target.allowed)
         self._chances = np.empty(0)
-        self._waits = Waits({"course": np.int16, "row": np.int32, "month": np.int16})
+        self._waits = Waits()
 
     def due(self, month: int, who: Who, changed: np.ndarray, before: np.ndarray) -> np.ndarray:
         """Return entries of those whom the channels reach this month, some of whom cannot be referred.
@@ -105,11 +125,9 @@ class Hearing:
         ``before`` holds the states they were in, 255 for who was not there.
         """
         self._notice(month, who, changed, before)
-        at = np.flatnonzero(self._waits.month == month)
-        found = np.empty((3, len(at)), dtype=np.int64)
-        found[0], found[1], found[2] = self._waits.course[at], self._waits.row[at], month
-        if month % _TIDIED == 0:
-            self._waits.keep(self._waits.month > month)
+        over = self._waits.over(month)
+        found = np.empty((3, over.shape[1]), dtype=np.int64)
+        found[:2], found[2] = over, month
         return found
 
     def _notice(self, month: int, who: Who, changed: np.ndarray, before: np.ndarray) -> None:
@@ -132,8 +150,7 @@ class Hearing:
 
     def _in_time(self, month: int) -> np.ndarray:
         """Return below what draw somebody can be reached who waits from ``month`` on, by course, or little above it."""
-        months = np.maximum(self._last + 1 - month, 0)
-        return -np.expm1(-self._reach.top * self._reach.ratio.max(axis=1) * months) * (1 + 1e-9)
+        return -np.expm1(-self._most * np.maximum(self._last + 1 - month, 0)) * (1 + 1e-9)
 
     def _stock(self, course: int, month: int, who: Who) -> tuple[np.ndarray, np.ndarray]:
         """Return entries of all who are of the target group when a course begins, or too young yet, and their luck.
@@ -155,7 +172,7 @@ class Hearing:
             return
         when = reached_in(self._stream.engine, entries, -np.log1p(-luck), self._reach, who.birth)
         at = np.flatnonzero(when < NEVER)
-        self._waits.append(len(at), {"course": entries[0, at], "row": entries[1, at], "month": when[at]})
+        self._waits.add(when[at], entries[0, at], entries[1, at])
 
     @property
     def hears(self) -> np.ndarray:

@@ -55,14 +55,6 @@ class Growing:
             getattr(self, name)[first:] = value
         return np.arange(first, self._filled)
 
-    def keep(self, which: np.ndarray) -> None:
-        """Drop the rows that are not in the mask ``which``; the others keep their order."""
-        at = np.flatnonzero(which)
-        for room in self._room.values():
-            room[: len(at)] = room[at]
-        self._filled = len(at)
-        self._show()
-
     def _show(self) -> None:
         for name, room in self._room.items():
             setattr(self, name, room[: self._filled])

@@ -133,14 +133,7 @@ ARROWS: dict[str, set[str]] = {
     "toy": {"scenario"},
     "activities.base": {"states"},
     "activities.cards": {"activities.base", "declared", "errors", "parameters", "sources", "states"},
-    "activities.reach": {
-        "activities",
-        "activities.base",
-        "engine.entries",
-        "engine.growing",
-        "engine.streams",
-        "states",
-    },
+    "activities.reach": {"activities", "activities.base", "engine.entries", "engine.streams", "states"},
     "activities.acting": {"activities", "activities.base", "engine.entries", "engine.growing"},
     "activities.idle": {"activities", "activities.cards", "scenario"},
     "activities.programme": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sim.activities.reach import Waits
 from sim.engine.entries import (
     Chances,
     Effects,
@@ -350,3 +351,13 @@ def test_pay_and_growth(case: Case) -> None:
     grown = (side_row == 30) & (hours > 0)
     assert held[grown] == pytest.approx(np.minimum(hours[grown] + 0.7, 15))
     assert (held[~grown] == hours[~grown]).all()
+
+
+def test_waits_come_out_in_their_month_in_the_order_they_were_added() -> None:
+    luck, waits, expected = np.random.default_rng(3), Waits(), []
+    for number in (0, 5, 400, 60):
+        month, course, row = luck.integers(0, [[12 + number // 20], [6], [1000]], (3, number))
+        waits.add(month.astype(np.int16), course, row)
+        expected += zip(month.tolist(), course.tolist(), row.tolist(), strict=True)
+    for of in range(40):
+        assert waits.over(of).T.tolist() == [[course, row] for month, course, row in expected if month == of]
