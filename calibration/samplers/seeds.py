@@ -22,6 +22,9 @@ PURPOSES: Final = (
     "surrogate",
     "network_mothers",
     "holdouts",
+    "panel_starts",
+    "panel_draws",
+    "panel_simulation",
 )
 """What chance is for; append only, the position is part of the seed."""
 
