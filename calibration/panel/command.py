@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gzip
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -83,7 +84,7 @@ def fit_file(asked: Asked, progress: Callable[[int, int], None]) -> PanelFit:
 
 
 def read_frame(path: Path, numbers: Sequence[str]) -> pd.DataFrame:
-    """Return a panel file: Parquet by its ending, else CSV with commas or, with decimal commas, semicolons.
+    """Return a file: Parquet by its ending, else CSV (or .csv.gz) with commas or, with decimal commas, semicolons.
 
     Persons and states of a CSV file stay text, so 007 keeps its zeros; an empty cell alone is missing.
     """
@@ -114,7 +115,8 @@ def read_moves_file(path: Path) -> list[tuple[str, str]]:
 def _csv(path: Path) -> tuple[pd.DataFrame, str]:
     """Return a CSV file as text, and what separates its columns."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        packed = path.suffix.lower() == ".gz"
+        with gzip.open(path, "rt", encoding="utf-8-sig") if packed else path.open(encoding="utf-8-sig") as file:
             heading = file.readline()
         separator = ";" if heading.count(";") > heading.count(",") else ","
         frame = pd.read_csv(
@@ -126,7 +128,7 @@ def _csv(path: Path) -> tuple[pd.DataFrame, str]:
             na_values=[""],
             skip_blank_lines=False,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InputError([Problem("panel_file", str(path), values={"reason": reason})]) from error
     return frame.rename(columns=lambda name: str(name).strip()), separator

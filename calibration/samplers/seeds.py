@@ -25,6 +25,7 @@ PURPOSES: Final = (
     "panel_starts",
     "panel_draws",
     "panel_simulation",
+    "panel_registers",
 )
 """What chance is for; append only, the position is part of the seed."""
 
