@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 _FIRST: Final = 1.0
 """First step outward in log units where there is no standard error."""
-_FARTHEST: Final = 30.0
-"""Log units beyond which a limit is not sought: a factor of ten million million."""
+_LONGEST: Final = 3.0
+"""Longest step outward in log units."""
+_MOST: Final = 1e6
+_FARTHEST: Final = 35.0
+"""Log units beyond which a limit is not sought: a factor of a thousand million million."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,10 @@ def profile(fit: PanelFit, a: object, b: object, points: int, period: int, level
 def _limit(deviance: Callable[[float], float], middle: float, step: float, threshold: float) -> float:
     """Return where the deviance crosses the threshold on one side, or an endless value when it does not."""
     inside = middle
-    while abs(step) <= _FARTHEST:
-        outside = middle + step
+    while abs(inside - middle) < _FARTHEST:
+        outside = inside + step
         if deviance(outside) >= threshold:
-            return float(brentq(lambda at: deviance(at) - threshold, inside, outside, xtol=1e-4))
-        inside, step = outside, 2 * step
+            # Where the rate is impossible the deviance has no end; a large number brackets as well.
+            return float(brentq(lambda at: min(deviance(at), _MOST) - threshold, inside, outside, xtol=1e-4))
+        inside, step = outside, float(np.clip(2 * step, -_LONGEST, _LONGEST))
     return -np.inf if step < 0 else np.inf

@@ -19,7 +19,8 @@ from ..samplers.seeds import generator
 from .data import Columns, Panel
 from .design import Model, written
 from .identification import Notice
-from .likelihood import Likelihood, likelihood_of, probabilities
+from .likelihood import Likelihood, likelihood_of
+from .matrices import legs_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -208,9 +209,7 @@ class PanelFit:
         """Return the mean length of a stay in each state that can be left: state, mean, low, high (limits as above)."""
 
         def stays(theta: np.ndarray) -> np.ndarray:
-            z = self.model.at(at)
-            period_ = np.array([self.model.period(period)])
-            q = np.concatenate([self.model.generators(self.model.log_rates(one, period_, z)) for one in theta])
+            q = self._generators(theta, at, period)
             with np.errstate(divide="ignore"):
                 return np.asarray(-1 / np.einsum("iss->is", q)[:, ~self.model.absorbing])
 
@@ -223,10 +222,24 @@ class PanelFit:
         """Return P(t) for each row of parameters."""
         if not np.isfinite(t) or t < 0:
             raise InputError([Problem("panel_length", key="t", values={"value": t})])
-        first = min([0.0, *self.model.cuts]) - 2 * abs(t) - 1 if self.model.cuts else 0.0
-        begin = np.array([first if start_time is None else float(start_time)])
-        z = self.model.at(at)
-        return np.array([probabilities(self.model, one, begin, begin + t, z)[0][0] for one in theta])
+        states = len(self.states)
+        found = np.broadcast_to(np.eye(states), (len(theta), states, states))
+        borders = np.array([-np.inf, *self.model.cuts, np.inf])
+        # Without a time to begin at, all of it lies in the first period.
+        span = np.array([0.0, t]) if start_time is None else start_time + np.array([0.0, t])
+        lengths = [t] if start_time is None else np.diff(np.clip(borders, *span))
+        for period, length in enumerate(lengths):
+            if length > 0:
+                q = self._generators(theta, at, period)
+                each = np.arange(len(theta))
+                found = found @ legs_of(q, each, np.full(len(theta), float(length)), self.model.reach).p
+        return found
+
+    def _generators(self, theta: np.ndarray, at: At, period: int) -> np.ndarray:
+        """Return Q for each row of parameters (rows, parameters), shape (rows, states, states)."""
+        parts = np.array([self._parts(a, b, at, period) for a, b in self.moves])
+        with np.errstate(over="ignore"):
+            return self.model.generators(theta @ parts.T)
 
     def _spread(self, draws: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
         if not 0 < level < 1:
@@ -247,8 +260,7 @@ class PanelFit:
 
     def draws(self, n: int = DRAWS, seed: int = 1, at: At = None, period: int = 0) -> pd.DataFrame:
         """Return ``n`` draws of all rates from the normal approximation on the log scale, a column a move ``a → b``."""
-        z, number = self.model.at(at), np.array([self.model.period(period)])
-        rates = np.exp([self.model.log_rates(theta, number, z)[0] for theta in self._draws(n, seed)])
+        rates = self._generators(self._draws(n, seed), at, period)[:, *self.model.ends]
         return pd.DataFrame(rates, columns=[written(move) for move in self.moves])
 
     # --- against the data
