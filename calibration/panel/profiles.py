@@ -45,8 +45,9 @@ class Profile:
 def profile(fit: PanelFit, a: object, b: object, points: int, period: int, level: float) -> Profile:
     """Return the profile likelihood of the rate from ``a`` to ``b`` at the covariate means, with its interval.
 
-    At each value all other parameters are refitted from those of the value beside it. ``points`` are drawn between
-    just outside the limits. Unlike ``interval`` this needs no curvature, so it holds where a rate runs to nil.
+    At each value all other parameters are refitted from those of the value beside it. The table has ``points`` spread
+    evenly from outside the limits, the estimate and the limits. Unlike ``interval`` this needs no curvature, so it
+    holds where a rate runs to nil.
     """
     if not 0 < level < 1:
         raise InputError([Problem("panel_level", key="level", values={"value": level})])
@@ -71,7 +72,8 @@ def profile(fit: PanelFit, a: object, b: object, points: int, period: int, level
     low, high = (_limit(deviance, middle, way * step, threshold) for way in (-1, 1))
     left = max(low, middle - 4 * step if np.isinf(low) else low)
     right = min(high, middle + 4 * step if np.isinf(high) else high)
-    grid = np.linspace(left - 0.15 * (right - left), right + 0.15 * (right - left), points)
+    even = np.linspace(left - 0.15 * (right - left), right + 0.15 * (right - left), points)
+    grid = np.unique(np.r_[even, [one for one in (low, middle, high) if np.isfinite(one)]])
     heights = np.array([deviance(one) for one in sorted(grid, key=lambda one: abs(one - middle))])
     order = np.argsort(np.argsort(np.abs(grid - middle), kind="stable"), kind="stable")
     table = pd.DataFrame({"rate": np.exp(grid), "deviance": heights[order]})

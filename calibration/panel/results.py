@@ -34,6 +34,8 @@ TABLES: Final = ("rates", "ratios", "probabilities", "sojourn", "prevalence", "g
 """Names of the tables."""
 DRAWS: Final = 1000
 """Draws from the normal approximation behind intervals of probabilities and stays."""
+_PART: Final = 1e-6
+"""Part of a rate out of a state that unidentified rates may have before the stay is not identified either."""
 At = Mapping[str, float] | None
 
 
@@ -206,7 +208,10 @@ class PanelFit:
         )
 
     def sojourn(self, at: At = None, period: int = 0, level: float = 0.95) -> pd.DataFrame:
-        """Return the mean length of a stay in each state that can be left: state, mean, low, high (limits as above)."""
+        """Return the mean length of a stay in each state that can be left: state, mean, low, high (limits as above).
+
+        Limits are NaN where rates that are not identified have a part in it.
+        """
 
         def stays(theta: np.ndarray) -> np.ndarray:
             q = self._generators(theta, at, period)
@@ -215,6 +220,11 @@ class PanelFit:
 
         best = stays(self.theta[None])[0]
         low, high = self._spread(stays(self._draws(DRAWS, self.seed)), level)
+        lost = np.zeros(len(self.states))
+        for a, b in self.moves:
+            lost[self.states.index(a)] += self.rate(a, b, at, period) * (not np.isfinite(self.se(a, b, at, period)))
+        untold = lost[~self.model.absorbing] * best > _PART
+        low, high = np.where(untold, np.nan, low), np.where(untold, np.nan, high)
         states = np.array(self.states)[~self.model.absorbing]
         return pd.DataFrame({"state": states, "mean": best, "low": low, "high": high})
 
