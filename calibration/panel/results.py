@@ -56,7 +56,7 @@ class Ratio(NamedTuple):
     se: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class PanelFit:
     """A fitted model, or one evaluated at given values (``maximised`` false).
 
@@ -80,6 +80,10 @@ class PanelFit:
     seed: int
     maximised: bool
     panel: Panel | None
+
+    def __repr__(self) -> str:
+        states, moves = len(self.states), len(self.moves)
+        return f"PanelFit({states} states, {moves} moves, -2 log L = {self.minus2loglik:.3f})"
 
     # --- rates and ratios
 

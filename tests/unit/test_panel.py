@@ -76,6 +76,7 @@ def test_names_and_counts_say_what_was_fitted(fit: PanelFit, frame: pd.DataFrame
     assert fit.counts["observations"] == len(frame)
     assert fit.counts["intervals"] == len(frame) - 300
     assert len(fit.starts) == 4
+    assert repr(fit) == f"PanelFit(3 states, 4 moves, -2 log L = {fit.minus2loglik:.3f})"
     assert all(abs(start.minus2loglik - fit.minus2loglik) < 1e-3 for start in fit.starts)
 
 
@@ -356,6 +357,14 @@ def test_moves_left_out_are_those_seen_and_said_to_be(frame: pd.DataFrame) -> No
     assert [one.kind for one in fit.warnings] == ["moves_seen"]
     assert "passages through a third state" in fit.summary("en")
     assert "ill → dead" in fit.warnings[0].text
+
+
+def test_columns_of_any_kind_give_the_same_fit(frame: pd.DataFrame) -> None:
+    plain = fit_panel(frame, MOVES, covariates=["group"], exact=["dead"], starts=1)
+    kinds = {"person": "category", "state": "category", "time": "Float64", "group": "Int64"}
+    backwards = frame.astype(kinds).set_index(np.arange(len(frame))[::-1])
+    again = fit_panel(backwards, MOVES, covariates="group", exact=["dead"], starts=1)
+    assert again.minus2loglik == plain.minus2loglik
 
 
 def test_times_that_differ_by_rounding_are_one_length() -> None:
