@@ -117,8 +117,8 @@ class Model:
 
     def when(self, period: int) -> str:
         """Return a period as it is written, such as ``t ≥ 2014``; nothing where there is only one."""
-        low = f"{self.cuts[period - 1]:g}" if period else ""
-        high = f"{self.cuts[period]:g}" if period < len(self.cuts) else ""
+        low = f"{self.cuts[period - 1]:.10g}" if period else ""
+        high = f"{self.cuts[period]:.10g}" if period < len(self.cuts) else ""
         if low and high:
             return f"{low} ≤ t < {high}"
         return f"t ≥ {low}" if low else f"t < {high}" if high else ""

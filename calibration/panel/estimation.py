@@ -310,7 +310,7 @@ def _concluded(
         found += identification.of_starts([-2 * top.value for top in tops])
         if not best.converged:
             found.append(Notice("not_converged", (), {}))
-    elif identification.points_up(information):
+    elif not np.isfinite(best.value) or identification.points_up(information):
         # Away from the optimum the curvature may point up: then nothing is said of precision.
         told = identification.nothing_told(model.size)
     identification.warn([one for one in found if one.kind != "moves_seen"])

@@ -32,7 +32,7 @@ from sim.plots.style import (
 )
 
 from .design import written
-from .words import shown
+from .words import moment, shown, when
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _ROW: Final = 26
 _HEAD: Final = 56
 _FOOT: Final = 58
-_NAMES: Final = 46
+_NAMES: Final = 62
 _WIDEST: Final = 1e6
 """Largest factor between an interval's end and its estimate that is drawn; longer ones end in an arrow."""
 
@@ -71,7 +71,7 @@ def rates_figure(fit: PanelFit, lang: str) -> Figure:
     """Return every rate, and every ratio below, with its interval on a logarithmic scale."""
     rates = fit.table("rates")
     moves = list(zip(rates["from"], rates["to"], rates["period"], strict=True))
-    names = [", ".join(part for part in (written((a, b)), fit.model.when(period)) if part) for a, b, period in moves]
+    names = [", ".join(part for part in (written((a, b)), when(fit, period, lang)) if part) for a, b, period in moves]
     parts = [("axis_rate", names, rates["rate"], rates)]
     if fit.model.covariates:
         ratios = fit.table("ratios")
@@ -169,7 +169,10 @@ def prevalence_figure(fit: PanelFit, lang: str, times: Any = None, method: str =
         axes.set_ylim(0, 1.08 * most)
         axes.set_title(fold(state, 34), fontsize=SMALL, fontweight="bold")
         value_axis(axes, lang, " %", most=4)
-        value_axis(axes, lang, horizontal=True, most=5)
+        ticks = [float(t) for t in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(*axes.get_xlim())]
+        ticks = [t for t in ticks if axes.get_xlim()[0] <= t <= axes.get_xlim()[1]]
+        axes.xaxis.set_major_locator(FixedLocator(ticks))
+        axes.set_xticklabels([moment(round(t, 9), lang) for t in ticks], fontsize=SMALL)
         axes.set_xlabel(fit.columns.time)
     handles = [Line2D([], [], color=VERMILLION, marker="o", lw=0, ms=4.5), Line2D([], [], color=BLUE, lw=1.8)]
     keys = [text(f"panel.key_{name}", lang) for name in (method, "expected")]
@@ -205,7 +208,7 @@ def profile_figure(
     axes.set_xlabel(text("panel.axis_rate", lang))
     write(figure, 12, 38, text("panel.axis_deviance", lang), color=GREY)
     limits = {"low": shown(found.low, lang), "high": shown(found.high, lang)}
-    words = ", ".join(part for part in (written(move), fit.model.when(period)) if part)
+    words = ", ".join(part for part in (written(move), when(fit, period, lang)) if part)
     _title(figure, text("panel.figure_profile", lang, move=words, estimate=shown(found.estimate, lang), **limits))
     return figure
 

@@ -24,7 +24,8 @@ FLAT: Final = 1e-2
 """Change of -2 log L that says nothing."""
 SAME: Final = 1e-3
 """Starts agree when their -2 log L differ by no more."""
-_FAR: Final = 3.0
+_FAR: Final = 25.0
+"""Log units up and down within which flatness is sought: a rate that runs to nil stands far down already."""
 
 
 class PanelWarning(UserWarning):
@@ -128,12 +129,28 @@ def notices(
             )
     for direction in flat.T:
         parts = np.flatnonzero(np.abs(direction) > LOADING)
-        if not explained[parts].all() or not len(parts):
-            yield Notice("flat", tuple(names[number] for number in parts), {})
-            explained[parts] = True
+        if explained[parts].all():
+            continue
+        explained[parts] = True
+        way = _FAR * direction / np.abs(direction).max()
+        down, up = (2 * (here - value(theta + sign * way)) < FLAT for sign in (-1, 1))
+        yield _of_direction(model, theta, parts, np.sign(direction[parts]) * (up - down if up != down else 0))
     rest = lost & ~explained
     if rest.any():
         yield Notice("flat", tuple(names[number] for number in np.flatnonzero(rest)), {})
+
+
+def _of_direction(model: Model, theta: np.ndarray, parts: np.ndarray, running: np.ndarray) -> Notice:
+    """Return what is said of parameters that only move together; ``running`` (parts,) is the sign of where they run."""
+    effects = parts[parts >= model.rates]
+    if running.any() and len(effects):
+        now = "; ".join(f"{np.exp(theta[number] / model.scale[number]):.1e}" for number in effects)
+        return Notice("separation", tuple(model.names[number] for number in effects), {"ratio": now})
+    named = tuple(model.names[number] for number in parts)
+    now = "; ".join(f"{np.exp(theta[number]):.1e}" for number in parts)
+    if (running < 0).all() or (running > 0).all():
+        return Notice("to_zero" if running[0] < 0 else "to_infinity", named, {"rate": now})
+    return Notice("flat", named, {})
 
 
 def of_starts(minus2loglik: Sequence[float]) -> Iterator[Notice]:

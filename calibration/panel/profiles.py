@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 _FIRST: Final = 1.0
 """First step outward in log units where there is no standard error."""
-_FARTHEST: Final = 30.0
-"""Log units beyond which a limit is not sought: a factor of ten million million."""
+_LONGEST: Final = 3.0
+"""Longest step outward in log units."""
+_MOST: Final = 1e6
+_FARTHEST: Final = 35.0
+"""Log units beyond which a limit is not sought: a factor of a thousand million million."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,9 @@ class Profile:
 def profile(fit: PanelFit, a: object, b: object, points: int, period: int, level: float) -> Profile:
     """Return the profile likelihood of the rate from ``a`` to ``b`` at the covariate means, with its interval.
 
-    At each value all other parameters are refitted from those of the value beside it. ``points`` are drawn between
-    just outside the limits. Unlike ``interval`` this needs no curvature, so it holds where a rate runs to nil.
+    At each value all other parameters are refitted from those of the value beside it. The table has ``points`` spread
+    evenly from outside the limits, the estimate and the limits. Unlike ``interval`` this needs no curvature, so it
+    holds where a rate runs to nil.
     """
     if not 0 < level < 1:
         raise InputError([Problem("panel_level", key="level", values={"value": level})])
@@ -68,7 +72,8 @@ def profile(fit: PanelFit, a: object, b: object, points: int, period: int, level
     low, high = (_limit(deviance, middle, way * step, threshold) for way in (-1, 1))
     left = max(low, middle - 4 * step if np.isinf(low) else low)
     right = min(high, middle + 4 * step if np.isinf(high) else high)
-    grid = np.linspace(left - 0.15 * (right - left), right + 0.15 * (right - left), points)
+    even = np.linspace(left - 0.15 * (right - left), right + 0.15 * (right - left), points)
+    grid = np.unique(np.r_[even, [one for one in (low, middle, high) if np.isfinite(one)]])
     heights = np.array([deviance(one) for one in sorted(grid, key=lambda one: abs(one - middle))])
     order = np.argsort(np.argsort(np.abs(grid - middle), kind="stable"), kind="stable")
     table = pd.DataFrame({"rate": np.exp(grid), "deviance": heights[order]})
@@ -78,9 +83,10 @@ def profile(fit: PanelFit, a: object, b: object, points: int, period: int, level
 def _limit(deviance: Callable[[float], float], middle: float, step: float, threshold: float) -> float:
     """Return where the deviance crosses the threshold on one side, or an endless value when it does not."""
     inside = middle
-    while abs(step) <= _FARTHEST:
-        outside = middle + step
+    while abs(inside - middle) < _FARTHEST:
+        outside = inside + step
         if deviance(outside) >= threshold:
-            return float(brentq(lambda at: deviance(at) - threshold, inside, outside, xtol=1e-4))
-        inside, step = outside, 2 * step
+            # Where the rate is impossible the deviance has no end; a large number brackets as well.
+            return float(brentq(lambda at: min(deviance(at), _MOST) - threshold, inside, outside, xtol=1e-4))
+        inside, step = outside, float(np.clip(2 * step, -_LONGEST, _LONGEST))
     return -np.inf if step < 0 else np.inf

@@ -19,7 +19,8 @@ from ..samplers.seeds import generator
 from .data import Columns, Panel
 from .design import Model, written
 from .identification import Notice
-from .likelihood import Likelihood, likelihood_of, probabilities
+from .likelihood import Likelihood, likelihood_of
+from .matrices import legs_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,6 +34,8 @@ TABLES: Final = ("rates", "ratios", "probabilities", "sojourn", "prevalence", "g
 """Names of the tables."""
 DRAWS: Final = 1000
 """Draws from the normal approximation behind intervals of probabilities and stays."""
+_PART: Final = 1e-6
+"""Part of a rate out of a state that unidentified rates may have before the stay is not identified either."""
 At = Mapping[str, float] | None
 
 
@@ -53,7 +56,7 @@ class Ratio(NamedTuple):
     se: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class PanelFit:
     """A fitted model, or one evaluated at given values (``maximised`` false).
 
@@ -77,6 +80,10 @@ class PanelFit:
     seed: int
     maximised: bool
     panel: Panel | None
+
+    def __repr__(self) -> str:
+        states, moves = len(self.states), len(self.moves)
+        return f"PanelFit({states} states, {moves} moves, -2 log L = {self.minus2loglik:.3f})"
 
     # --- rates and ratios
 
@@ -205,17 +212,23 @@ class PanelFit:
         )
 
     def sojourn(self, at: At = None, period: int = 0, level: float = 0.95) -> pd.DataFrame:
-        """Return the mean length of a stay in each state that can be left: state, mean, low, high (limits as above)."""
+        """Return the mean length of a stay in each state that can be left: state, mean, low, high (limits as above).
+
+        Limits are NaN where rates that are not identified have a part in it.
+        """
 
         def stays(theta: np.ndarray) -> np.ndarray:
-            z = self.model.at(at)
-            period_ = np.array([self.model.period(period)])
-            q = np.concatenate([self.model.generators(self.model.log_rates(one, period_, z)) for one in theta])
+            q = self._generators(theta, at, period)
             with np.errstate(divide="ignore"):
                 return np.asarray(-1 / np.einsum("iss->is", q)[:, ~self.model.absorbing])
 
         best = stays(self.theta[None])[0]
         low, high = self._spread(stays(self._draws(DRAWS, self.seed)), level)
+        lost = np.zeros(len(self.states))
+        for a, b in self.moves:
+            lost[self.states.index(a)] += self.rate(a, b, at, period) * (not np.isfinite(self.se(a, b, at, period)))
+        untold = lost[~self.model.absorbing] * best > _PART
+        low, high = np.where(untold, np.nan, low), np.where(untold, np.nan, high)
         states = np.array(self.states)[~self.model.absorbing]
         return pd.DataFrame({"state": states, "mean": best, "low": low, "high": high})
 
@@ -223,10 +236,24 @@ class PanelFit:
         """Return P(t) for each row of parameters."""
         if not np.isfinite(t) or t < 0:
             raise InputError([Problem("panel_length", key="t", values={"value": t})])
-        first = min([0.0, *self.model.cuts]) - 2 * abs(t) - 1 if self.model.cuts else 0.0
-        begin = np.array([first if start_time is None else float(start_time)])
-        z = self.model.at(at)
-        return np.array([probabilities(self.model, one, begin, begin + t, z)[0][0] for one in theta])
+        states = len(self.states)
+        found = np.broadcast_to(np.eye(states), (len(theta), states, states))
+        borders = np.array([-np.inf, *self.model.cuts, np.inf])
+        # Without a time to begin at, all of it lies in the first period.
+        span = np.array([0.0, t]) if start_time is None else start_time + np.array([0.0, t])
+        lengths = [t] if start_time is None else np.diff(np.clip(borders, *span))
+        for period, length in enumerate(lengths):
+            if length > 0:
+                q = self._generators(theta, at, period)
+                each = np.arange(len(theta))
+                found = found @ legs_of(q, each, np.full(len(theta), float(length)), self.model.reach).p
+        return found
+
+    def _generators(self, theta: np.ndarray, at: At, period: int) -> np.ndarray:
+        """Return Q for each row of parameters (rows, parameters), shape (rows, states, states)."""
+        parts = np.array([self._parts(a, b, at, period) for a, b in self.moves])
+        with np.errstate(over="ignore"):
+            return self.model.generators(theta @ parts.T)
 
     def _spread(self, draws: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
         if not 0 < level < 1:
@@ -247,8 +274,7 @@ class PanelFit:
 
     def draws(self, n: int = DRAWS, seed: int = 1, at: At = None, period: int = 0) -> pd.DataFrame:
         """Return ``n`` draws of all rates from the normal approximation on the log scale, a column a move ``a → b``."""
-        z, number = self.model.at(at), np.array([self.model.period(period)])
-        rates = np.exp([self.model.log_rates(theta, number, z)[0] for theta in self._draws(n, seed)])
+        rates = self._generators(self._draws(n, seed), at, period)[:, *self.model.ends]
         return pd.DataFrame(rates, columns=[written(move) for move in self.moves])
 
     # --- against the data

@@ -48,7 +48,7 @@ def _said(fit: PanelFit, lang: str) -> list[str]:
     model = fit.model
     found = []
     if model.cuts:
-        found.append(text("panel.cuts", lang, cuts="; ".join(shown(cut, lang) for cut in model.cuts)))
+        found.append(text("panel.cuts", lang, cuts="; ".join(moment(cut, lang) for cut in model.cuts)))
     if model.exact:
         found.append(text("panel.exact", lang, states=", ".join(model.exact)))
     if model.covariates:
@@ -66,8 +66,8 @@ def _rates(fit: PanelFit, lang: str) -> str:
     columns = ["move", *(["period"] if fit.model.cuts else []), "rate", "se_log", "interval"]
     rows = []
     for row in _records(fit.table("rates")):
-        when = [fit.model.when(row["period"])] if fit.model.cuts else []
-        rows.append([written((row["from"], row["to"])), *when, *_estimate(row, "rate", lang)])
+        period = [when(fit, row["period"], lang)] if fit.model.cuts else []
+        rows.append([written((row["from"], row["to"])), *period, *_estimate(row, "rate", lang)])
     return table(columns, rows, lang)
 
 
@@ -89,11 +89,30 @@ def _estimate(row: dict[Any, Any], key: str, lang: str) -> list[str]:
 
 def _sojourn(fit: PanelFit, lang: str) -> str:
     columns = ["state", *(["period"] if fit.model.cuts else []), "mean", "interval"]
+    unknown = text("panel.unidentified", lang) if fit.maximised else "–"
     rows = []
     for row in _records(fit.table("sojourn")):
-        when = [fit.model.when(row["period"])] if fit.model.cuts else []
-        rows.append([row["state"], *when, shown(row["mean"], lang), between(row, lang)])
+        period = [when(fit, row["period"], lang)] if fit.model.cuts else []
+        rows.append(
+            [row["state"], *period, shown(row["mean"], lang), unknown if math.isnan(row["low"]) else between(row, lang)]
+        )
     return table(columns, rows, lang)
+
+
+def moment(time: float, lang: str) -> str:
+    """Return a time as it is written: a year has no sign for thousands.
+
+    >>> moment(2014.25, "da")
+    '2014,25'
+    """
+    found = f"{time:.10g}"
+    return found.replace(".", ",") if lang == "da" else found
+
+
+def when(fit: PanelFit, period: int, lang: str) -> str:
+    """Return a period as it is written in ``lang``."""
+    found = fit.model.when(period)
+    return found.replace(".", ",") if lang == "da" else found
 
 
 def between(row: dict[Any, Any], lang: str) -> str:
