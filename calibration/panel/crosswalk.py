@@ -19,6 +19,7 @@ from sim.errors import InputError, Problem, nearest
 
 from .data import FIRST_ROW
 from .design import label
+from .files import read_frame
 
 COLUMNS: Final = ("code", "state", "priority", "note_da", "note_en")
 RULES: Final = (
@@ -109,8 +110,6 @@ def _rows(
     if isinstance(table, pd.DataFrame):
         frame = table
     else:
-        from .command import read_frame
-
         try:
             frame = read_frame(Path(table), ())
         except InputError as error:

@@ -15,6 +15,7 @@ from sim.errors import InputError, Problem, nearest
 from .crosswalk import Crosswalk
 from .data import FIRST_ROW, MOST_TOLD
 from .design import label
+from .files import read_frame
 from .quarters import month_time, quarter_number, quarter_of_days, week_number, written_week
 
 NEEDED: Final = {
@@ -59,7 +60,7 @@ class Table:
     def texts(self, name: str, needed: bool = True) -> tuple[np.ndarray, list[str]]:
         """Return a column as numbers (-1 where empty) of the different texts in it; tell of empty cells."""
         code, shown = pd.factorize(self.frame[name], use_na_sentinel=True)
-        names = [label(one) for one in shown]
+        names = [label(one) for one in shown.tolist()]
         if "" in names:
             code = np.where(code == names.index(""), -1, code)
         if needed:
@@ -99,8 +100,6 @@ def tables_of(source: Path | str | Mapping[str, pd.DataFrame], problems: list[Pr
                 problems.append(Problem("register_file", str(source), name, values))
                 continue
             place = str(path)
-            from .command import read_frame
-
             try:
                 frame = read_frame(path, ("hours",))
             except InputError as error:
@@ -202,20 +201,15 @@ def paid_weeks(table: Table, people: People, walk: Crosswalk) -> Paid:
     first = int(begin.min(initial=np.iinfo(np.int64).max)) if len(begin) else 0
     wide = int((begin + long).max(initial=first)) - first
     grid = np.full(len(people.frame) * wide, -1, dtype=np.int8)
-    each = np.repeat(np.flatnonzero(fine), long)
-    cell = np.repeat(person * wide + begin - first, long) + _within(long)
+    # Of a stretch the cells follow one another: numbers from 0 on, shifted by where it begins.
+    cell = np.arange(long.sum()) + np.repeat(person * wide + begin - first - (np.cumsum(long) - long), long)
     twice = np.zeros(len(grid), dtype=bool)
     twice[cell] = True
-    if twice.sum() < len(cell):
-        _tell_twice(table, cell, each, wide, first)
-    grid[cell] = np.repeat(walk.state[of], long)
+    if np.count_nonzero(twice) < len(cell):
+        _tell_twice(table, cell, np.repeat(np.flatnonzero(fine), long), wide, first)
+    grid[cell] = np.repeat(walk.state[of].astype(np.int8), long)
     counts = np.bincount(of, long, minlength=len(walk.codes)).astype(np.int64)
     return Paid(grid.reshape(len(people.frame), wide), first, counts)
-
-
-def _within(long: np.ndarray) -> np.ndarray:
-    """Return 0, 1, ... within each of stretches that are ``long``."""
-    return np.asarray(np.arange(long.sum()) - np.repeat(np.cumsum(long) - long, long))
 
 
 def _tell_code(table: Table, name: str, at: np.ndarray, codes: Sequence[str]) -> None:

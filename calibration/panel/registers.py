@@ -138,18 +138,19 @@ def _panel(people: People, paid: Paid, worked: Worked, walk: Crosswalk, every: i
     kept = seen & ~alone[:, None]
     who, column = np.nonzero(kept)
     moment = time[who, column]
+    # Taken from the columns as they are held: making texts anew takes most of the time.
+    own = people.frame[["person", *(name for name in people.frame if name not in OWN)]].take(who).reset_index(drop=True)
     frame = pd.DataFrame(
         {
-            "person": people.frame["person"].to_numpy()[who],
+            "person": own["person"],
             "time": moment,
-            "state": np.array(rules.states, dtype=object)[state[who, column]],
-            "woman": (people.frame["sex"].to_numpy() == "woman").astype(float)[who],
+            "state": pd.Series(list(rules.states)).take(state[who, column]).reset_index(drop=True),
+            "woman": (people.frame["sex"] == "woman").to_numpy(dtype=float)[who],
             "age": moment - people.born[who],
-            **{name: people.frame[name].to_numpy()[who] for name in people.frame if name not in OWN},
         }
-    )
+    ).join(own.drop(columns="person"))
     return Reading(
-        frame.infer_objects(),
+        frame,
         _decisions(
             [
                 *_of_weeks(people, paid, entered, walk),
