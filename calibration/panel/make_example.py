@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from sim.locale import text
+from sim.locale import LANGUAGES, number, text
 
 from ..samplers.seeds import generator
 from .design import written
@@ -277,9 +277,9 @@ def true_panel(made: Lives) -> pd.DataFrame:
     people, stays = made.people, made.stays
     ends = np.arange(FIRST, LAST) / 4 + 0.25
     low, high = (np.searchsorted(ends, stays[name].to_numpy(), side="left") for name in ("begin", "end"))
-    number = np.where(stays["state"] == "gone", 0, high - low)
-    stay = np.repeat(np.arange(len(stays)), number)
-    of = np.arange(len(stay)) - np.repeat(np.cumsum(number) - number, number) + low[stay]
+    often = np.where(stays["state"] == "gone", 0, high - low)
+    stay = np.repeat(np.arange(len(stays)), often)
+    of = np.arange(len(stay)) - np.repeat(np.cumsum(often) - often, often) + low[stay]
     seen = pd.DataFrame({"person": stays["person"].to_numpy()[stay], "time": ends[of]})
     seen["state"] = stays["state"].to_numpy()[stay]
     gone = stays[(stays["state"] == "gone") & (stays["begin"] <= ends[-1])]
@@ -313,8 +313,7 @@ def files(seed: int = SEED, people: int = PEOPLE) -> dict[str, bytes]:
         "agents/crosswalk.csv": _csv(walk.assign(state=walk["state"].replace(AGENTS))),
         "agents/rules.yaml": AGENTS_RULES.encode(),
     }
-    counts = {name: len(table) for name, table in tables.items()} | {"seed": seed}
-    found["README.md"] = _readme(counts).encode()
+    found["README.md"] = _readme({name: len(table) for name, table in tables.items()}, seed).encode()
     return found
 
 
@@ -325,13 +324,17 @@ def truth() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["from", "to", "covariate", "value"])
 
 
-def _readme(counts: Mapping[str, int]) -> str:
+def _readme(counts: Mapping[str, int], seed: int) -> str:
+    """Return the README of the extract, in Danish and English."""
     rates = "\n".join(f"| {written(move)} | {rate:g} |" for move, rate in RATES.items())
     effects = "\n".join(
         f"| {name} | {written(move)} | {np.exp(effect):g} |" for (name, move), effect in EFFECTS.items()
     )
-    values = {**counts, "rates": rates, "effects": effects, "missing": f"{100 * MISSING:g}"}
-    return "\n".join(text("panel.example_readme", lang, **values) for lang in ("da", "en"))
+    values = {"seed": seed, "rates": rates, "effects": effects, "missing": f"{100 * MISSING:g}"}
+    return "\n".join(
+        text("panel.example_readme", lang, **values, **{name: number(count, lang) for name, count in counts.items()})
+        for lang in LANGUAGES
+    )
 
 
 def _csv(table: pd.DataFrame) -> bytes:
