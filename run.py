@@ -88,6 +88,15 @@ CalibrationOut = Annotated[Path | None, typer.Option("--out", metavar="DIR", hel
 Structures = Annotated[list[str] | None, typer.Option("--structure", metavar="NAME", help=_t("opt_structure"))]
 Evidence = Annotated[Path | None, typer.Option("--targets", metavar="CSV", help=_t("opt_targets"))]
 NetCdf = Annotated[bool, typer.Option("--netcdf", help=_t("opt_netcdf"))]
+PanelFile = Annotated[Path | None, typer.Option("--panel", metavar="FILE", help=_t("opt_panel"))]
+MovesFile = Annotated[Path | None, typer.Option("--moves", metavar="CSV", help=_t("opt_moves"))]
+Covariates = Annotated[list[str] | None, typer.Option("--covariate", metavar="NAME", help=_t("opt_covariate"))]
+Cuts = Annotated[list[float] | None, typer.Option("--cut", metavar="T", help=_t("opt_cut"))]
+Exact = Annotated[list[str] | None, typer.Option("--exact", metavar="STATE", help=_t("opt_exact"))]
+PersonColumn = Annotated[str | None, typer.Option("--person", metavar="NAME", help=_t("opt_person"))]
+TimeColumn = Annotated[str | None, typer.Option("--time", metavar="NAME", help=_t("opt_time"))]
+StateColumn = Annotated[str | None, typer.Option("--state", metavar="NAME", help=_t("opt_state"))]
+TimeUnit = Annotated[str | None, typer.Option("--unit", metavar="UNIT", help=_t("opt_unit"))]
 Sensitivity = Annotated[bool, typer.Option("--sensitivity/--no-sensitivity", help=_t("opt_sensitivity"))]
 TryPeople = Annotated[bool, typer.Option("--people-sensitivity", help=_t("opt_people_sensitivity"))]
 Json = Annotated[bool, typer.Option("--json", help=_t("opt_json"))]
@@ -326,14 +335,33 @@ def calibrate_(
     force: Force = False,
     netcdf: NetCdf = False,
     workers: Workers = None,
+    panel: PanelFile = None,
+    moves: MovesFile = None,
+    covariate: Covariates = None,
+    cut: Cuts = None,
+    exact: Exact = None,
+    person: PersonColumn = None,
+    time: TimeColumn = None,
+    state: StateColumn = None,
+    unit: TimeUnit = None,
     seed: Seed = 1,
     lang: Lang = None,
     as_json: Json = False,
 ) -> None:
-    """Make the posterior of one structure, or of all."""
+    """Make the posterior of one structure, or of all; or fit panel data."""
     from calibration.threads import one_thread
 
     one_thread()
+    of_panel: dict[str, Any] = {"moves": moves, "covariates": covariate, "cuts": cut, "exact": exact}
+    of_panel |= {"person": person, "time": time, "state": state, "unit": unit}
+    given = {name: value for name, value in of_panel.items() if value is not None}
+    if panel is not None:
+        others = {"--structure": structure, "--targets": targets, "--netcdf": netcdf or None, "--workers": workers}
+        wrong = [Problem("panel_together", key=option) for option, value in others.items() if value is not None]
+        _calibrate_panel({"panel": panel, "moves": None, **given}, wrong, out, force, seed, _language(lang), as_json)
+        return
+    if given:
+        raise InputError([Problem("panel_without", key=f"--{_PANEL_OPTIONS.get(name, name)}") for name in given])
     from calibration import calibration, export, figures, sheet
     from calibration.structures import STRUCTURES
     from calibration.targets import Targets
@@ -384,6 +412,49 @@ def calibrate_(
     if not all(one.converged for one in found):
         print(text("cli.rules_not_met", lang), file=sys.stderr)
         raise typer.Exit(3)
+
+
+_PANEL_OPTIONS = {"covariates": "covariate", "cuts": "cut"}
+"""Options that may be repeated, by what the library calls them."""
+
+
+def _calibrate_panel(
+    asked: dict[str, Any],
+    problems: list[Problem],
+    out: Path | None,
+    force: bool,
+    seed: int,
+    lang: str,
+    as_json: bool,
+) -> None:
+    """Fit a multi-state model to panel data and write its folder; nothing is written before it is fitted."""
+    import warnings
+
+    from calibration.panel import command
+    from calibration.panel.identification import PanelWarning
+
+    with _noting(problems):
+        _numbers_fine(1, 1, None, seed)
+    if problems:
+        raise InputError(problems)
+    if out is not None:
+        command.usable(out, force)
+    wanted = command.Asked(**asked, seed=seed)
+    options = {"exact": "--exact", "cuts": "--cut"}
+    bar = _bar(text("panel.progress", lang), text("panel.unit_start", lang))
+    with bar as advance, _named_as(options), warnings.catch_warnings():
+        # The summary says the same in the language asked for.
+        warnings.simplefilter("ignore", PanelWarning)
+        fit = command.fit_file(wanted, advance)
+    folder = _folder(None, "panel", force) if out is None else out
+    draws = command.write_folder(fit, wanted, folder, lang, shlex.join(["jobveje", *sys.argv[1:]]))
+    if as_json:
+        _print_json({"folder": str(folder), "draws": draws} | command.as_plain(fit, lang))
+        return
+    print(fit.summary(lang))
+    kind = "draws_plain" if draws["structure"] is None else "draws_written"
+    print(text(f"panel.{kind}", lang, folder=folder, **{**draws, "number": number(draws["number"], lang)}))
+    print(text("panel.written", lang, folder=folder, lang=lang))
 
 
 def _calibration_folder(out: Path | None, settings: dict[str, Any], force: bool) -> Path:

@@ -22,6 +22,10 @@ PURPOSES: Final = (
     "surrogate",
     "network_mothers",
     "holdouts",
+    "panel_starts",
+    "panel_draws",
+    "panel_simulation",
+    "panel_registers",
 )
 """What chance is for; append only, the position is part of the seed."""
 

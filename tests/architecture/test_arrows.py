@@ -308,6 +308,7 @@ ONLY = {
         "sim.plots",
         *(f"sim.{name}" for name in PLOTS if name != "plots.labels"),
         "calibration.figures",
+        "calibration.panel.figures",
     },
     "arviz": {"calibration.export"},
     "joblib": {
@@ -321,7 +322,7 @@ ONLY = {
     "dynesty": {"calibration.samplers.nested"},
     "typer": {"run"},
     # The sampler cannot know beforehand how long it takes, so it shows itself how far the rules are met.
-    "tqdm": {"run", "calibration.samplers.ensemble"},
+    "tqdm": {"run", "calibration.panel.estimation", "calibration.samplers.ensemble"},
     "jinja2": {"sim.report"},
     "pyarrow": {"sim.draws"},
     "pydantic": {"sim.scenario_check", "sim.scenario_format"},
@@ -333,7 +334,10 @@ SIM_NAMES = (
     "AreaModel InputError Parameter ParameterError ParameterSet Resident Result Scenario ScenarioError compare "
     "list_activities run toy_area"
 )
-CALIBRATION_NAMES = "Calibration Fit Targets Validation calibrate fit_core_rates fit_side_job_starts validate"
+CALIBRATION_NAMES = (
+    "Calibration Fit PanelFit Targets Validation calibrate fit_core_rates fit_panel fit_side_job_starts simulate_panel "
+    "validate"
+)
 
 
 class Import(NamedTuple):

@@ -28,7 +28,14 @@ MODULES = [
 ]
 READMES = [
     name
-    for name in ("README.md", "sim/README.md", "scenarios/README.md", "calibration/README.md")
+    for name in (
+        "README.md",
+        "sim/README.md",
+        "scenarios/README.md",
+        "calibration/README.md",
+        "calibration/panel/README.md",
+        "calibration/panel/example/README.md",
+    )
     if (ROOT / name).is_file()
 ]
 ELSEWHERE = "<!-- run by .ci/run -->"

@@ -1,0 +1,1 @@
+"""Continuous-time multi-state models of panel data: people seen at irregular times, when they moved unknown."""
