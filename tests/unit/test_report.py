@@ -16,10 +16,12 @@ from sim.ensemble import compare
 from sim.errors import ResultError
 from sim.locale import LANGUAGES, messages, number, percent, text
 from sim.measures import COHORTS, GROUPINGS, MEASURES
-from sim.report import _STEPS, course_totals, listed, occupancy, occupancy_words, write_report
+from sim.report import course_totals, occupancy, occupancy_words, write_report
+from sim.report.folder import STEPS
 from sim.scenario import Scenario
 from sim.sources import source_of
 from sim.states import ORIGINS, SEXES
+from sim.uncertainty import listed
 
 MONTHS = [f"{2011 + (m + 11) // 12}-{(m + 11) % 12 + 1:02d}" for m in range(61)]
 YEARS = [month for month in MONTHS if month.endswith("-12")]
@@ -700,7 +702,7 @@ def course(enrolled: int, waiting: int) -> pd.DataFrame:
     """Two replicates of an activity with 20 places for three months and none in a fourth."""
     rows = [
         {"scenario": "jobs", "activity": "leisure_job", "draw": 0, "replicate": replicate, "month": f"2012-0{month}"}
-        | dict.fromkeys([step for steps in _STEPS.values() for step in steps], 0)
+        | dict.fromkeys([step for steps in STEPS.values() for step in steps], 0)
         | ({"places": 0} if month == 4 else {"places": 20, "enrolled": enrolled, "waiting": waiting + replicate})
         for replicate in (0, 1)
         for month in (4, 1, 2, 3)
@@ -744,7 +746,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_course_table_balances(simulated: Path) -> None:
     totals = course_totals(pd.read_csv(simulated / "queues.csv"))
     assert totals.index.get_level_values("activity").tolist() == ["leisure_job", "late"]
-    for first, *others in _STEPS.values():
+    for first, *others in STEPS.values():
         assert totals[first].tolist() == pytest.approx(totals[others].sum(axis=1).tolist())
     assert totals.loc[("leisure_jobs", "leisure_job"), ["closed", "left_queue"]].min() > 0
     assert totals.loc[("leisure_jobs", "leisure_job"), ["enrolled", "waiting"]].max() == 0
@@ -754,7 +756,7 @@ def test_the_course_table_balances(simulated: Path) -> None:
     table = table[: table.index("</table>")]
     assert "Fritidsjobindsats »leisure_job«: Fritidsjobindsats med 20 pladser" in table
     written = re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td><td>(.*?)</td>', table)
-    steps = [step for steps in _STEPS.values() for step in steps]
+    steps = [step for steps in STEPS.values() for step in steps]
     expected = [(text(f"report.course_{s}", "da"), *(number(n, "da", 1) for n in totals[s])) for s in steps]
     assert written == expected
 
