@@ -72,6 +72,7 @@ def _figure(report: Report, tried: pd.DataFrame) -> Figure | None:
         measure = rows["measure"].iloc[0]
         body = [_row(report, row, MEASURES[measure].unit) for row in plots.records(rows)]
         bodies.append((f"{MEASURES[measure].label(report.lang)} ({report.titles[str(scenario)]})", body))
+    note = "" if all(_sure(row) for row in plots.records(data)) else report.t("sensitivity_note")
     keys = ("parameter", "value", "range", "sensitivity_shift_low", "sensitivity_shift_high", "sensitivity_share")
     return write_figure(
         report,
@@ -80,21 +81,25 @@ def _figure(report: Report, tried: pd.DataFrame) -> Figure | None:
         plots.sensitivity_alt(data, report.lang, report.titles),
         data,
         report.t("sensitivity_caption"),
-        Table(report.t("numbers_behind"), [report.t(key) for key in keys], bodies),
+        Table(report.t("numbers_behind"), [report.t(key) for key in keys], bodies, note),
         open=True,
     )
+
+
+def _sure(row: plots.Row) -> bool:
+    """Whether the computing error leaves no doubt that a number moves the headline."""
+    width = row["interval_high"] - row["interval_low"]
+    return bool((row["share_of_interval"] - DECISIVE) * width > 2 * row["se"])
 
 
 def _row(report: Report, row: plots.Row, unit: str) -> Sequence[Cell]:
     """Return the cells of a number that was tried."""
     low, high = plots.plain(row["low"], report.lang), plots.plain(row["high"], report.lang)
-    width = row["interval_high"] - row["interval_low"]
-    sure = (row["share_of_interval"] - DECISIVE) * width > 2 * row["se"]
     return [
         (plots.assumed_label(row, report.lang), row["parameter"]),
         plots.plain(row["value"], report.lang),
         report.t("to", low=low, high=high),
         plots.change(row["shift_low"], unit, report.lang),
         plots.change(row["shift_high"], unit, report.lang),
-        percent(row["share_of_interval"], report.lang, 0) + ("" if sure else "°"),
+        percent(row["share_of_interval"], report.lang, 0) + ("" if _sure(row) else "°"),
     ]

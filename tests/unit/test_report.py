@@ -682,6 +682,7 @@ def test_numbers_that_move_the_headline_are_counted_listed_and_marked_when_doubt
     clear, doubtful = (percent(share, lang, 0) for share in (0.422, 0.124))
     assert re.search(rf"{clear}(?!°)", found.text)
     assert f"{doubtful}°" in found.text
+    assert text("report.sensitivity_note", lang).replace("\xa0", " ") in found.text.replace("\xa0", " ")
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
