@@ -33,7 +33,8 @@ def prevalence(fit: PanelFit, times: Sequence[float] | None = None, method: str 
     quarter of those never absorbed have left. At risk are people between their first and last observation. Whose
     observation ended with absorption would have been followed further, nobody knows how long: from then on they count
     with the chance that somebody followed until then is followed until ``time``, as the others show it (product-limit,
-    so the end of follow-up must not depend on the state). Counts are therefore not whole.
+    so the end of follow-up must not depend on the state). Counts are therefore not whole. Where some people are seen
+    again after absorption and others are not, shares of absorbing states are still somewhat too high late on.
 
     *Observed*: with ``method`` "last" the state a person was last seen in, which lags behind the truth; with "middle"
     that of the nearer of the two observations around the time (an entry whose moment is known counts from that moment),
@@ -50,6 +51,9 @@ def prevalence(fit: PanelFit, times: Sequence[float] | None = None, method: str 
     # Who is seen again where nobody leaves is followed like the others; for others absorption ended the rows.
     cut_short = model.absorbing[panel.state[last]] & ~model.absorbing[panel.state[np.maximum(last - 1, 0)]]
     begin, end = panel.time[first], panel.time[last]
+    known = np.isin(panel.state, [model.states.index(one) for one in model.exact])
+    inside = known[last]
+    goes_on = np.where(inside, 1.0, _not_the_last(last - first, cut_short))
     if times is None:
         ends = end[~cut_short] if not cut_short.all() else end
         times = np.linspace(begin.min(), np.quantile(ends, 0.25), _TIMES).tolist()
@@ -58,12 +62,13 @@ def prevalence(fit: PanelFit, times: Sequence[float] | None = None, method: str 
         raise InputError([Problem("panel_times", key="times", values={"value": times})])
     z = model.standardised(_filled(panel))
     shares = _expected_at_visits(fit, panel, z)
-    known = np.isin(panel.state, [model.states.index(one) for one in model.exact])
     states = len(model.states)
     tables = []
     for t in moments:
         visits = np.add.reduceat((panel.time <= t).astype(int), first)
-        weight = np.where(end >= t, 1.0, np.where(cut_short, _followed(begin, end, cut_short, t), 0.0))
+        weight = np.where(
+            end >= t, 1.0, np.where(cut_short, goes_on * _followed(begin, end, cut_short, inside, t), 0.0)
+        )
         here = (visits > 0) & (weight > 0)
         row, weight = (first + visits - 1)[here], weight[here]
         seen = row
@@ -92,11 +97,24 @@ def prevalence(fit: PanelFit, times: Sequence[float] | None = None, method: str 
     return pd.concat(tables, ignore_index=True)
 
 
-def _followed(begin: np.ndarray, end: np.ndarray, cut_short: np.ndarray, t: float) -> np.ndarray:
+def _not_the_last(number: np.ndarray, cut_short: np.ndarray) -> np.ndarray:
+    """Return the chance (people,) that the last visit of a person, ``number`` from 0, is not the last of follow-up.
+
+    Follow-up ends at visits, so it may have ended at the very one that found the person absorbed.
+    """
+    ended, cut = np.bincount(number[~cut_short]), np.bincount(number[cut_short], minlength=1)
+    most = max(len(ended), len(cut))
+    ended, cut = (np.pad(counts, (0, most - len(counts))) for counts in (ended, cut))
+    came = np.cumsum((ended + cut)[::-1])[::-1] - cut
+    return np.asarray((1 - ended / np.maximum(came, 1))[number])
+
+
+def _followed(begin: np.ndarray, end: np.ndarray, cut_short: np.ndarray, inside: np.ndarray, t: float) -> np.ndarray:
     """Return each person's chance (people,) of being followed from ``end`` until ``t``, as those not cut short show it.
 
     The product-limit estimate of the end of follow-up, among people who had begun; who was cut short at a time was
-    followed until then, but whether longer is not known.
+    followed until then, but whether longer is not known. ``inside`` (people,) are those cut short between two visits:
+    what ends at that very moment is counted for them, for others :func:`_not_the_last` counts it.
     """
     moments, ended = np.unique(end[~cut_short & (end < t)], return_counts=True)
     entered = np.searchsorted(np.sort(begin), moments, side="right")
@@ -104,7 +122,7 @@ def _followed(begin: np.ndarray, end: np.ndarray, cut_short: np.ndarray, t: floa
     lost = np.searchsorted(np.sort(end[cut_short]), moments, side="right")
     stays = 1 - ended / (entered - gone - lost)
     until_t = np.r_[np.cumprod(stays[::-1])[::-1], 1.0]
-    return until_t[np.searchsorted(moments, end, side="left")]
+    return until_t[np.where(inside, np.searchsorted(moments, end), np.searchsorted(moments, end, side="right"))]
 
 
 def _filled(panel: Panel) -> np.ndarray:
@@ -154,7 +172,9 @@ def goodness(fit: PanelFit, groups: int = 4, bootstrap: int = 0, seed: int = 1) 
     about equal number by length. An interval that ended with a known moment of entry has no length of its own, so it is
     left out, and the chances of the others are those given that nobody entered. Cells that expect fewer than 5 are put
     together within their row for the statistic. Its distribution lies between chi-squares with and without the fitted
-    parameters taken off; p-values are therefore approximate, and more so with many small cells. ``bootstrap`` panels
+    parameters taken off; p-values are therefore approximate, and more so with many small cells. In 100 panels simulated
+    from each of four models ``p_low`` was below 5 % in 4 to 7, but in 15 where deaths were known to the moment;
+    ``p_high`` in none or one. ``bootstrap`` panels
     simulated from the fit and fitted anew give a better one (slow; where entries are known the simulated people
     are seen at the moments others entered, which makes it approximate, too).
     """

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,9 +52,12 @@ class Asked:
     seed: int = 1
 
 
-def fit_file(asked: Asked, progress: Callable[[int, int], None]) -> PanelFit:
-    """Return the fit of a file; raises ``InputError`` naming rows as ``file:row`` and everything else that is wrong."""
-    problems: list[Problem] = []
+def fit_file(asked: Asked, progress: Callable[[int, int], None], problems: Sequence[Problem] = ()) -> PanelFit:
+    """Return the fit of a file; raises ``InputError`` naming rows as ``file:row`` and everything else that is wrong.
+
+    ``problems`` are those found before, told together with these.
+    """
+    problems = list(problems)
     if asked.unit not in MONTHS:
         problems.append(Problem("choice", key="--unit", values={"value": asked.unit, "allowed": ", ".join(MONTHS)}))
     frame, moves = pd.DataFrame(), None
@@ -91,7 +96,7 @@ def read_frame(path: Path, numbers: Sequence[str]) -> pd.DataFrame:
         try:
             return pd.read_parquet(path)
         except (OSError, ValueError) as error:
-            raise InputError([Problem("panel_file", str(path), values={"reason": str(error)})]) from error
+            raise _unreadable(path, error) from error
     frame, separator = _csv(path)
     if separator == ";":
         for name in set(numbers) & set(frame.columns):
@@ -127,16 +132,24 @@ def _csv(path: Path) -> tuple[pd.DataFrame, str]:
             skip_blank_lines=False,
         )
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError([Problem("panel_file", str(path), values={"reason": reason})]) from error
+        raise _unreadable(path, error) from error
     return frame.rename(columns=lambda name: str(name).strip()), separator
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> InputError:
+    """Return that a file cannot be read, with the reason."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    if isinstance(error, FileNotFoundError):
+        # pyarrow gives the name alone.
+        reason = os.strerror(errno.ENOENT)
+    return InputError([Problem("panel_file", str(path), values={"reason": reason.rstrip(".")})])
 
 
 # --- the folder
 
 
 def usable(folder: Path, force: bool) -> None:
-    """Refuse a folder that exists; with ``force`` only one that holds neither nothing nor a panel fit."""
+    """Refuse a folder that exists; with ``force`` only one that holds something else than a panel fit."""
     if not folder.exists():
         return
     if not force:
@@ -206,8 +219,16 @@ def _manifest(fit: PanelFit, asked: Asked, lang: str, command: str) -> dict[str,
         "lang": lang,
         "counts": dict(fit.counts),
         "minus2loglik": fit.minus2loglik,
+        "goodness": _goodness(fit),
         "warnings": [one.words(lang) for one in fit.warnings],
     }
+
+
+def _goodness(fit: PanelFit) -> dict[str, Any]:
+    """Return the Pearson-type statistic with its degrees of freedom and p-values; ``goodness.csv`` has the cells."""
+    found = fit.goodness()
+    degrees, p = (found.degrees_low, found.degrees_high), (found.p_low, found.p_high)
+    return {"statistic": found.statistic, "degrees": list(degrees), "p": list(p)}
 
 
 def as_plain(fit: PanelFit, lang: str) -> dict[str, Any]:
@@ -221,6 +242,7 @@ def as_plain(fit: PanelFit, lang: str) -> dict[str, Any]:
         "minus2loglik": fit.minus2loglik,
         "counts": dict(fit.counts),
         **{name: records(name) for name in ("rates", "ratios", "sojourn")},
+        "goodness": _goodness(fit),
         "warnings": [one.words(lang) for one in fit.warnings],
     }
 

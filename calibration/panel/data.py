@@ -244,9 +244,5 @@ def checked_visits(frame: pd.DataFrame, columns: Columns) -> tuple[VisitRows | N
     with np.errstate(invalid="ignore"):
         falls = (rows.person[a] == rows.person[b]) & (rows.time[b] <= rows.time[a])
     say = _teller(rows.person, rows.persons, "")
-    times = [
-        {"before": f"{rows.time[i]:.10g}", "time": f"{rows.time[j]:.10g}"}
-        for i, j in zip(a[falls], b[falls], strict=True)
-    ]
-    problems += say("panel_time_falls", b[falls], columns.time, times[:MOST_TOLD])
+    problems += say("panel_time_falls", b[falls], columns.time, _both_times(rows, a[falls], b[falls]))
     return VisitRows(rows.person, rows.time, rows.x), problems

@@ -73,7 +73,8 @@ def fit_panel(
     observation holds until the next. Rates are exp(a + x·b), a by move and period, b by move.
     ``constrain``: covariate -> "all" (one effect for all its moves) or groups of moves that share one; "cuts" -> moves
     with one rate in all periods. ``cuts``: times at which rates change.
-    ``exact``: absorbing states whose moment of entry is known; before it the person was alive in an unknown state.
+    ``exact``: absorbing states whose moment of entry is known; before it the person was alive in an unknown state. An
+    entry just at a cut happened at the rates before it.
     ``start``: move -> rate per unit of time where covariates are 0 (or one a period), (covariate, move) -> log of the
     rate ratio of one unit. With ``maximise=False`` these values are evaluated and nothing is fitted.
     ``starts`` climbs are made, the first from crude rates or from ``start``, the others scattered around it by
@@ -314,12 +315,12 @@ def _concluded(
     maximise: bool,
 ) -> PanelFit:
     model, best = likelihood.model, tops[0]
-    told, flat = identification.told(information)
+    told = identification.told(information)
     found: list[Notice] = []
     if model.found:
         found.append(Notice("moves_seen", tuple(written(move) for move in model.moves), {}))
     if maximise:
-        found += identification.notices(model, best.theta, information, likelihood.value, flat, told.unidentified)
+        found += identification.notices(model, best.theta, information, likelihood.value, told)
         found += identification.of_starts([-2 * top.value for top in tops])
         if not best.converged:
             found.append(Notice("not_converged", (), {}))

@@ -194,7 +194,7 @@ class PanelFit:
     def probabilities(
         self, t: float = 1.0, at: At = None, start_time: float | None = None, level: float = 0.95
     ) -> pd.DataFrame:
-        """Return P(t) with intervals, one row a pair of states: from, to, probability, low, high.
+        """Return P(t) with intervals, one row a pair of states: t, from, to, probability, low, high.
 
         Limits are quantiles over 1,000 draws of the parameters from their normal approximation on the log scale;
         unidentified parameters are held at their estimate there, so intervals that depend on them are too narrow.
@@ -204,6 +204,7 @@ class PanelFit:
         states = list(self.states)
         return pd.DataFrame(
             {
+                "t": float(t),
                 "from": np.repeat(states, len(states)),
                 "to": np.tile(states, len(states)),
                 "probability": best.ravel(),
