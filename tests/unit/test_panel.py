@@ -603,6 +603,15 @@ def test_pictures_keep_their_words_inside(fit: PanelFit, lang: str) -> None:
         assert box.y1 < height + 0.05, kind
 
 
+def test_a_profile_names_the_period_only_where_the_rate_has_its_own(fit: PanelFit) -> None:
+    for move, named in ((("well", "ill"), True), (("ill", "well"), False)):
+        figure = fit.plot("profile", "en", a=move[0], b=move[1], points=1)
+        words = " ".join(one.get_text() for one in figure.texts)
+        assert " → ".join(move) in words
+        assert ("t < 4" in words) == named
+        assert "95 %" not in figure.axes[0].get_xlabel()
+
+
 def test_a_saved_fit_reads_back_with_or_without_people(fit: PanelFit, tmp_path: Path) -> None:
     fit.save(tmp_path / "with", data=True)
     again = PanelFit.load(tmp_path / "with")
