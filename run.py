@@ -435,8 +435,6 @@ def _calibrate_panel(
 
     with _noting(problems):
         _numbers_fine(1, 1, None, seed)
-    if problems:
-        raise InputError(problems)
     if out is not None:
         command.usable(out, force)
     wanted = command.Asked(**asked, seed=seed)
@@ -445,7 +443,7 @@ def _calibrate_panel(
     with bar as advance, _named_as(options), warnings.catch_warnings():
         # The summary says the same in the language asked for.
         warnings.simplefilter("ignore", PanelWarning)
-        fit = command.fit_file(wanted, advance)
+        fit = command.fit_file(wanted, advance, problems)
     folder = _folder(None, "panel", force) if out is None else out
     draws = command.write_folder(fit, wanted, folder, lang, shlex.join(["jobveje", *sys.argv[1:]]))
     if as_json:
@@ -1058,7 +1056,8 @@ def _usage(error: typer.TyperException, lang: str) -> str:
         near = text("cli.usage_near", lang, names=", ".join(close)) if close else ""
         return text("cli.usage_option", lang, name=option, near=near)
     if kind == "BadParameter":
-        return text("cli.usage_value", lang, name=name)
+        wanted = "usage_number" if re.search("valid (number|float)", said) else "usage_whole"
+        return text("cli.usage_value", lang, name=name, wanted=text(f"cli.{wanted}", lang))
     command = re.match(r"No such command '([^']*)'", said)
     if command:
         commands = ", ".join(c.name or c.callback.__name__ for c in app.registered_commands if c.callback)

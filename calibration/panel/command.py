@@ -51,9 +51,12 @@ class Asked:
     seed: int = 1
 
 
-def fit_file(asked: Asked, progress: Callable[[int, int], None]) -> PanelFit:
-    """Return the fit of a file; raises ``InputError`` naming rows as ``file:row`` and everything else that is wrong."""
-    problems: list[Problem] = []
+def fit_file(asked: Asked, progress: Callable[[int, int], None], problems: Sequence[Problem] = ()) -> PanelFit:
+    """Return the fit of a file; raises ``InputError`` naming rows as ``file:row`` and everything else that is wrong.
+
+    ``problems`` are those found before, told together with these.
+    """
+    problems = list(problems)
     if asked.unit not in MONTHS:
         problems.append(Problem("choice", key="--unit", values={"value": asked.unit, "allowed": ", ".join(MONTHS)}))
     frame, moves = pd.DataFrame(), None
@@ -87,7 +90,7 @@ def fit_file(asked: Asked, progress: Callable[[int, int], None]) -> PanelFit:
 
 
 def usable(folder: Path, force: bool) -> None:
-    """Refuse a folder that exists; with ``force`` only one that holds neither nothing nor a panel fit."""
+    """Refuse a folder that exists; with ``force`` only one that holds something else than a panel fit."""
     if not folder.exists():
         return
     if not force:
@@ -157,8 +160,16 @@ def _manifest(fit: PanelFit, asked: Asked, lang: str, command: str) -> dict[str,
         "lang": lang,
         "counts": dict(fit.counts),
         "minus2loglik": fit.minus2loglik,
+        "goodness": _goodness(fit),
         "warnings": [one.words(lang) for one in fit.warnings],
     }
+
+
+def _goodness(fit: PanelFit) -> dict[str, Any]:
+    """Return the Pearson-type statistic with its degrees of freedom and p-values; ``goodness.csv`` has the cells."""
+    found = fit.goodness()
+    degrees, p = (found.degrees_low, found.degrees_high), (found.p_low, found.p_high)
+    return {"statistic": found.statistic, "degrees": list(degrees), "p": list(p)}
 
 
 def as_plain(fit: PanelFit, lang: str) -> dict[str, Any]:
@@ -172,6 +183,7 @@ def as_plain(fit: PanelFit, lang: str) -> dict[str, Any]:
         "minus2loglik": fit.minus2loglik,
         "counts": dict(fit.counts),
         **{name: records(name) for name in ("rates", "ratios", "sojourn")},
+        "goodness": _goodness(fit),
         "warnings": [one.words(lang) for one in fit.warnings],
     }
 

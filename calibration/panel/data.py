@@ -84,6 +84,7 @@ def read(frame: pd.DataFrame, columns: Columns, place: str = "") -> tuple[Rows |
         for name in columns.all
         if name not in frame.columns
     ]
+    problems += [Problem("panel_column_twice", place, name) for name in columns.all if names.count(name) > 1]
     if not len(frame):
         problems.append(Problem("panel_empty", place))
     if problems:
@@ -203,8 +204,12 @@ def _numbers(
 ) -> tuple[np.ndarray, list[Problem]]:
     """Return a column as numbers (NaN where it has none) and what is wrong with it where it is ``needed``."""
     missing = column.isna().to_numpy()
-    if pd.api.types.is_datetime64_any_dtype(column):
-        return np.full(len(column), np.nan), say("panel_text", np.arange(len(column)), name, _shown(column))
+    if column.dtype.kind in "mMc" or isinstance(column.dtype, pd.PeriodDtype):
+        # Dates, lengths of time and complex numbers would be turned into numbers of another meaning.
+        held = np.flatnonzero(~missing)
+        problems = say("panel_missing", np.flatnonzero(missing), name)
+        problems += say("panel_text", held, name, _shown(column.iloc[held[:MOST_TOLD]]))
+        return np.full(len(column), np.nan), problems
     found = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     if needed is None:
         needed = np.ones(len(column), dtype=bool)
@@ -239,9 +244,5 @@ def checked_visits(frame: pd.DataFrame, columns: Columns) -> tuple[VisitRows | N
     with np.errstate(invalid="ignore"):
         falls = (rows.person[a] == rows.person[b]) & (rows.time[b] <= rows.time[a])
     say = _teller(rows.person, rows.persons, "")
-    times = [
-        {"before": f"{rows.time[i]:.10g}", "time": f"{rows.time[j]:.10g}"}
-        for i, j in zip(a[falls], b[falls], strict=True)
-    ]
-    problems += say("panel_time_falls", b[falls], columns.time, times[:MOST_TOLD])
+    problems += say("panel_time_falls", b[falls], columns.time, _both_times(rows, a[falls], b[falls]))
     return VisitRows(rows.person, rows.time, rows.x), problems

@@ -32,6 +32,32 @@ def label(state: object) -> str:
     return str(state).strip()
 
 
+def finite(value: object) -> float | None:
+    """Return a finite number; None when ``value`` is not one."""
+    try:
+        found = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return found if np.isfinite(found) else None
+
+
+def numbers_of(value: Any) -> np.ndarray:
+    """Return one number or a list of them as an array; an empty one when any is not a finite number."""
+    found = [finite(one) for one in (listed(value) or [value])]
+    return np.array([] if None in found else found, dtype=float)
+
+
+def whole_numbers(**given: tuple[object, int]) -> None:
+    """Raise ``InputError`` naming every argument (value, least) that is not a whole number of at least that."""
+    wrong = {
+        name: {"value": value, "low": low}
+        for name, (value, low) in given.items()
+        if not isinstance(value, int | np.integer) or value < low
+    }
+    if wrong:
+        raise InputError([Problem("whole_at_least", key=name, values=values) for name, values in wrong.items()])
+
+
 def written(move: Pair) -> str:
     """Return a move as it is shown."""
     return ARROW.join(move)
@@ -151,7 +177,10 @@ class Model:
         """Return covariates (1, covariates) on that scale: those given, the others at their means."""
         x = self.means.copy()
         for name, value in (values or {}).items():
-            x[self.covariate(name)] = value
+            number = finite(value)
+            if number is None:
+                raise InputError([Problem("panel_number", key=f"at: {name}", values={"value": value})])
+            x[self.covariate(name)] = number
         return self.standardised(x[None])
 
     def log_rates(self, theta: np.ndarray, period: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -190,15 +219,38 @@ def unknown_covariate(name: object, covariates: Iterable[str], key: str = "") ->
     return Problem("panel_covariate_unknown", key=key, values=values, nearest=nearest(str(name), known))
 
 
+def read_move(given: Any) -> Pair | None:
+    """Return a move as its two states are written; None when it is no pair of states."""
+    if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray) or len(given) != 2:
+        return None
+    a, b = given
+    return (label(a), label(b)) if _is_state(a) and _is_state(b) else None
+
+
+def _is_state(given: object) -> bool:
+    """Tell whether ``given`` is a word or a number, not one that is missing."""
+    return isinstance(given, str | int | float | np.generic) and given == given
+
+
+def listed(given: Any) -> list[Any] | None:
+    """Return what a list holds; nothing where none is given, None when it is one thing and no list."""
+    if given is None:
+        return []
+    return list(given) if isinstance(given, Iterable) and not isinstance(given, str) else None
+
+
 def read_moves(moves: Moves) -> tuple[tuple[Pair, ...], list[Problem]]:
     """Return the moves declared, written alike, and what is wrong with them."""
+    given_moves = listed(moves)
+    if given_moves is None:
+        return (), [Problem("panel_moves_form", key="moves", values={"value": moves})]
     found: list[Pair] = []
     problems = []
-    for given in moves:
-        if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray) or len(given) != 2:
+    for given in given_moves:
+        pair = read_move(given)
+        if pair is None:
             problems.append(Problem("panel_move_form", key="moves", values={"value": given}))
             continue
-        pair = (label(given[0]), label(given[1]))
         if pair[0] == pair[1] or pair in found or not all(pair):
             kind = "panel_move_self" if pair[0] == pair[1] else "panel_move_twice"
             problems.append(Problem(kind, key="moves", values={"move": written(pair)}))
@@ -235,7 +287,8 @@ def declare(
             problems += wrong
             effect[c, group] = number
             number += bool(group)
-    known = [label(state) for state in exact]
+    # A state alone is a list of one.
+    known = list(dict.fromkeys(label(state) for state in ([exact] if _is_state(exact) else exact or ())))
     for state in known:
         if state not in states:
             values = {"state": state, "allowed": ", ".join(states)}
@@ -275,13 +328,16 @@ def _acting(
 
 
 def _numbers(pairs: Any, moves: Sequence[Pair], key: str) -> tuple[list[int], list[Problem]]:
+    """Return the numbers of ``pairs`` among ``moves``, and what is wrong with them."""
     numbers, problems = [], []
-    for given in pairs:
-        if isinstance(given, str) or len(given) != 2:
+    given_moves = listed(pairs)
+    if given_moves is None or read_move(pairs) in moves:
+        return [], [Problem("panel_moves_form", key=key, values={"value": pairs})]
+    for given in given_moves:
+        pair = read_move(given)
+        if pair is None:
             problems.append(Problem("panel_move_form", key=key, values={"value": given}))
-            continue
-        pair = (label(given[0]), label(given[1]))
-        if pair in moves:
+        elif pair in moves:
             numbers.append(list(moves).index(pair))
         else:
             problems.append(unknown_move(pair, moves, key))
@@ -289,12 +345,15 @@ def _numbers(pairs: Any, moves: Sequence[Pair], key: str) -> tuple[list[int], li
 
 
 def _cuts(cuts: Sequence[float]) -> tuple[tuple[float, ...], list[Problem]]:
+    # A time alone is a list of one.
+    given = listed(cuts)
+    given = [cuts] if given is None else given
     try:
-        found = tuple(float(cut) for cut in cuts)
+        found = tuple(float(cut) for cut in given)
     except (TypeError, ValueError):
         found = (float("nan"),)
     if not all(np.isfinite(found)) or any(b <= a for a, b in pairwise(found)):
-        return (), [Problem("panel_cuts", key="cuts", values={"value": ", ".join(str(cut) for cut in cuts)})]
+        return (), [Problem("panel_cuts", key="cuts", values={"value": ", ".join(str(cut) for cut in given)})]
     return found, []
 
 
@@ -316,12 +375,13 @@ def _groups(
 ) -> Iterator[tuple[list[int], list[Problem]]]:
     """Yield the moves that share one effect of a covariate, with what is wrong about them."""
     key = f"constrain: {name}"
-    if isinstance(asked, str):
-        problems = [] if asked == "all" else [Problem("panel_constrain", key=key, values={"value": asked})]
-        yield list(mine), problems
+    groups = listed(asked)
+    if groups is None or any(read_move(group) in moves for group in groups):
+        fine = isinstance(asked, str) and asked == "all"
+        yield list(mine), [] if fine else [Problem("panel_constrain", key=key, values={"value": asked})]
         return
     left = list(mine)
-    for group in asked or ():
+    for group in groups:
         numbers, problems = _numbers(group, moves, key)
         for number in numbers:
             if number not in left:

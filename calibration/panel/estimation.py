@@ -16,7 +16,20 @@ from ..samplers.seeds import generators
 from . import identification
 from .ascent import Gradient, Top, climb, polished
 from .data import Columns, Panel, checked, read, seen_changes
-from .design import Model, Moves, centred, declare, label, read_moves, unknown_covariate, unknown_move, written
+from .design import (
+    Model,
+    Moves,
+    centred,
+    declare,
+    label,
+    numbers_of,
+    read_move,
+    read_moves,
+    unknown_covariate,
+    unknown_move,
+    whole_numbers,
+    written,
+)
 from .identification import LEAST_INFORMATION, Notice
 from .likelihood import Likelihood, likelihood_of
 from .results import PanelFit, Start
@@ -60,7 +73,8 @@ def fit_panel(
     observation holds until the next. Rates are exp(a + x·b), a by move and period, b by move.
     ``constrain``: covariate -> "all" (one effect for all its moves) or groups of moves that share one; "cuts" -> moves
     with one rate in all periods. ``cuts``: times at which rates change.
-    ``exact``: absorbing states whose moment of entry is known; before it the person was alive in an unknown state.
+    ``exact``: absorbing states whose moment of entry is known; before it the person was alive in an unknown state. An
+    entry just at a cut happened at the rates before it.
     ``start``: move -> rate per unit of time where covariates are 0 (or one a period), (covariate, move) -> log of the
     rate ratio of one unit. With ``maximise=False`` these values are evaluated and nothing is fitted.
     ``starts`` climbs are made, the first from crude rates or from ``start``, the others scattered around it by
@@ -70,6 +84,7 @@ def fit_panel(
     Raises ``InputError`` naming every row, person, move and covariate that cannot be used; nothing is left out
     silently. Warns (:class:`PanelWarning`) of rates and effects that the data do not tell.
     """
+    whole_numbers(starts=(starts, 1), seed=(seed, 0))
     columns = Columns(person, time, state, _names(covariates))
     model, panel = _prepared(frame, moves, columns, covariates, constrain, cuts, exact, place)
     first = panel.first
@@ -88,7 +103,7 @@ def fit_panel(
 def _names(covariates: Any) -> tuple[str, ...]:
     if isinstance(covariates, str):
         return (covariates,)
-    return tuple(str(name) for name in covariates or ())
+    return tuple(dict.fromkeys(str(name) for name in covariates or ()))
 
 
 def _prepared(
@@ -202,15 +217,17 @@ def _given(model: Model, given: Mapping[Any, Any], base: np.ndarray, effects: np
         if of_effect and key[0] not in model.covariates:
             yield unknown_covariate(key[0], model.covariates, "start")
             continue
-        pair = tuple(label(one) for one in (key[1] if of_effect else key))
-        if len(pair) != 2 or pair not in model.moves:
-            yield unknown_move((pair[0], pair[-1]), model.moves, "start")
+        pair = read_move(key[1] if of_effect else key)
+        if pair is None:
+            yield Problem("panel_start_key", key="start", values={"value": key})
             continue
-        m = model.moves.index((pair[0], pair[1]))
-        values = np.atleast_1d(np.asarray(value, dtype=float))
+        if pair not in model.moves:
+            yield unknown_move(pair, model.moves, "start")
+            continue
+        m = model.moves.index(pair)
+        values = numbers_of(value)
         wanted = 1 if of_effect else model.periods
-        fine = len(values) in (1, wanted) and np.isfinite(values).all() and (of_effect or (values > 0).all())
-        if not fine:
+        if len(values) not in (1, wanted) or not (of_effect or (values > 0).all()):
             yield Problem(
                 "panel_start_value", key="start", values={"key": _shown(key), "value": value, "number": wanted}
             )
@@ -219,8 +236,7 @@ def _given(model: Model, given: Mapping[Any, Any], base: np.ndarray, effects: np
             (effects, model.effect[[model.covariates.index(key[0])], m]) if of_effect else (base, model.base[m])
         )
         if of_effect and numbers[0] < 0:
-            values_ = {"move": written((pair[0], pair[1])), "name": key[0]}
-            yield Problem("panel_constrain_move", key="start", values=values_)
+            yield Problem("panel_constrain_move", key="start", values={"move": written(pair), "name": key[0]})
             continue
         new = np.broadcast_to(values if of_effect else np.log(values), numbers.shape)
         held = into[numbers]
@@ -253,8 +269,6 @@ def _highest(
     likelihood: Likelihood, model: Model, panel: Panel, start: np.ndarray, starts: int, seed: int, progress: Progress
 ) -> tuple[list[Top], np.ndarray]:
     """Return the tops of all climbs, the best first and polished, with minus the second derivatives there."""
-    if starts < 1:
-        raise InputError([Problem("whole_at_least", key="starts", values={"value": starts, "low": 1})])
     information = guessed_information(model, panel)
     spread = np.where(np.arange(model.size) < model.rates, JITTER_RATES, JITTER_EFFECTS)
     found = []
@@ -301,12 +315,12 @@ def _concluded(
     maximise: bool,
 ) -> PanelFit:
     model, best = likelihood.model, tops[0]
-    told, flat = identification.told(information)
+    told = identification.told(information)
     found: list[Notice] = []
     if model.found:
         found.append(Notice("moves_seen", tuple(written(move) for move in model.moves), {}))
     if maximise:
-        found += identification.notices(model, best.theta, information, likelihood.value, flat, told.unidentified)
+        found += identification.notices(model, best.theta, information, likelihood.value, told)
         found += identification.of_starts([-2 * top.value for top in tops])
         if not best.converged:
             found.append(Notice("not_converged", (), {}))

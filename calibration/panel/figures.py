@@ -205,10 +205,12 @@ def profile_figure(
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticklabels([_round(tick, lang) for tick in ticks], fontsize=SMALL)
     value_axis(axes, lang, most=5)
-    axes.set_xlabel(text("panel.axis_rate", lang))
+    axes.set_xlabel(text("panel.axis_rate_alone", lang))
     write(figure, 12, 38, text("panel.axis_deviance", lang), color=GREY)
     limits = {"low": shown(found.low, lang), "high": shown(found.high, lang)}
-    words = ", ".join(part for part in (written(move), when(fit, period, lang)) if part)
+    base = fit.model.base[fit.model.move(*move)]
+    own_period = when(fit, period, lang) if (base != base[0]).any() else ""
+    words = ", ".join(part for part in (written(move), own_period) if part)
     _title(figure, text("panel.figure_profile", lang, move=words, estimate=shown(found.estimate, lang), **limits))
     return figure
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +23,7 @@ def read_frame(path: Path, numbers: Sequence[str]) -> pd.DataFrame:
         try:
             return pd.read_parquet(path)
         except (OSError, ValueError) as error:
-            raise InputError([Problem("panel_file", str(path), values={"reason": str(error)})]) from error
+            raise _unreadable(path, error) from error
     frame, separator = _csv(path)
     if separator == ";":
         for name in set(numbers) & set(frame.columns):
@@ -58,6 +60,14 @@ def _csv(path: Path) -> tuple[pd.DataFrame, str]:
             skip_blank_lines=False,
         )
     except (OSError, EOFError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError([Problem("panel_file", str(path), values={"reason": reason})]) from error
+        raise _unreadable(path, error) from error
     return frame.rename(columns=lambda name: str(name).strip()), separator
+
+
+def _unreadable(path: Path, error: OSError | EOFError | ValueError) -> InputError:
+    """Return that a file cannot be read, with the reason."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    if isinstance(error, FileNotFoundError):
+        # pyarrow gives the name alone.
+        reason = os.strerror(errno.ENOENT)
+    return InputError([Problem("panel_file", str(path), values={"reason": reason.rstrip(".")})])

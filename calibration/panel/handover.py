@@ -15,7 +15,7 @@ from sim.errors import InputError, Problem, nearest
 from sim.parameters import UNITS, ParameterSet
 
 from ..structures import STRUCTURES
-from .design import written
+from .design import whole_numbers, written
 
 if TYPE_CHECKING:
     from .results import PanelFit
@@ -64,13 +64,12 @@ def parameter_draws(
     Raises ``InputError`` naming every move the structure has no rate for, every rate that is not identified or out of
     bounds, and an unknown unit or structure.
     """
+    whole_numbers(n=(n, 1), seed=(seed, 0))
     problems = []
     for key, value, allowed in (("unit", unit, list(MONTHS)), ("structure", structure, list(STRUCTURES))):
         if value not in allowed:
             values = {"value": value, "allowed": ", ".join(allowed)}
             problems.append(Problem("choice", key=key, values=values, nearest=nearest(value, allowed)))
-    if n < 1:
-        problems.append(Problem("whole_at_least", key="n", values={"value": n, "low": 1}))
     if problems:
         raise InputError(problems)
     problems += missing_moves(fit, structure)

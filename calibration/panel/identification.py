@@ -19,7 +19,9 @@ thousand times it."""
 ROUNDING: Final = 1e-9
 """Curvature below this share of the largest is rounding of the differences it was made from."""
 LOADING: Final = 0.3
-"""Parameters with a larger part than this in a flat direction are named."""
+"""Parameters with a larger part than this in a flat direction are lost in it."""
+INFLATION: Final = 0.21
+"""So are those whose variance a flat direction would raise by more than this share: their error by a tenth."""
 FLAT: Final = 1e-2
 """Change of -2 log L that says nothing."""
 SAME: Final = 1e-3
@@ -42,7 +44,10 @@ class Notice:
 
     def words(self, lang: str) -> str:
         """Return the notice as a sentence in ``lang``."""
-        return text(f"panel.notice_{self.kind}", lang, names="; ".join(self.names), **self.values)
+        values = dict(self.values)
+        for name in {"rate", "ratio"} & set(values):
+            values[name] = str(values[name]).replace(".", ",") if lang == "da" else values[name]
+        return text(f"panel.notice_{self.kind}", lang, names="; ".join(self.names), **values)
 
     @property
     def text(self) -> str:
@@ -52,16 +57,26 @@ class Notice:
 
 @dataclass(frozen=True)
 class Told:
-    """What the curvature says: covariance of what is identified (NaN elsewhere), standard errors (inf elsewhere)."""
+    """What the curvature says: covariance of what is identified (NaN elsewhere), standard errors (inf elsewhere).
+
+    ``flat`` (parameters, directions) are the flat directions, ``lost`` of the same shape who is lost in which.
+    """
 
     covariance: np.ndarray
     errors: np.ndarray
-    unidentified: np.ndarray
+    flat: np.ndarray
+    lost: np.ndarray
+
+    @property
+    def unidentified(self) -> np.ndarray:
+        """Which parameters are not identified, shape (parameters,)."""
+        return ~np.isfinite(self.errors)
 
 
 def nothing_told(size: int) -> Told:
     """Return that nothing is known of precision: NaN throughout."""
-    return Told(np.full((size, size), np.nan), np.full(size, np.nan), np.ones(size, dtype=bool))
+    none = np.zeros((size, 0))
+    return Told(np.full((size, size), np.nan), np.full(size, np.nan), none, none.astype(bool))
 
 
 def points_up(information: np.ndarray) -> bool:
@@ -72,23 +87,26 @@ def points_up(information: np.ndarray) -> bool:
     return bool(values.min() < -1e-6 * max(values.max(), 1.0))
 
 
-def told(information: np.ndarray) -> tuple[Told, np.ndarray]:
-    """Return covariance and standard errors from minus the second derivatives, and the flat directions (columns)."""
+def told(information: np.ndarray) -> Told:
+    """Return covariance, standard errors and flat directions from minus the second derivatives."""
     if not np.isfinite(information).all():
         size = len(information)
-        nothing = np.full((size, size), np.nan)
-        return Told(nothing, np.full(size, np.inf), np.ones(size, dtype=bool)), np.eye(size)
+        whole = np.eye(size)
+        return Told(np.full((size, size), np.nan), np.full(size, np.inf), whole, whole.astype(bool))
     values, axes = np.linalg.eigh(information)
-    flat = values < max(LEAST_INFORMATION, ROUNDING * values.max(initial=0))
-    lost = (np.abs(axes[:, flat]) > LOADING).any(axis=1)
-    # Small parts in flat directions are many parameters' in large models; together they may still be most of one.
-    lost |= (axes[:, flat] ** 2).sum(axis=1) > LOADING**2
+    rounding = ROUNDING * max(values.max(initial=0), 1.0)
+    flat = values < max(LEAST_INFORMATION, rounding)
     covariance = (axes[:, ~flat] / values[~flat]) @ axes[:, ~flat].T
+    # A small part in a direction without end is without end itself: a rate may be lost with a much smaller one.
+    raised = axes[:, flat] ** 2 / np.maximum(values[flat], rounding)
+    lost_in = (np.abs(axes[:, flat]) > LOADING) | (raised > INFLATION * np.diag(covariance)[:, None])
+    # Small parts in flat directions are many parameters' in large models; together they may still be most of one.
+    lost = lost_in.any(axis=1) | ((axes[:, flat] ** 2).sum(axis=1) > LOADING**2)
     covariance[lost, :] = np.nan
     covariance[:, lost] = np.nan
     with np.errstate(invalid="ignore"):
         errors = np.where(lost, np.inf, np.sqrt(np.diag(covariance)))
-    return Told(covariance, errors, lost), axes[:, flat]
+    return Told(covariance, errors, axes[:, flat], lost_in)
 
 
 def notices(
@@ -96,15 +114,13 @@ def notices(
     theta: np.ndarray,
     information: np.ndarray,
     value: Callable[[np.ndarray], float],
-    flat: np.ndarray,
-    lost: np.ndarray,
+    found: Told,
 ) -> Iterator[Notice]:
     """Yield what is not identified, parameter by parameter and direction by direction, with the reason.
 
-    ``value`` is the log likelihood; ``flat`` (parameters, directions) and ``lost`` (parameters,) are those of
-    :func:`told`.
+    ``value`` is the log likelihood, ``found`` what :func:`told` says of it.
     """
-    names = model.names
+    names, lost = model.names, found.unidentified
     here = value(theta)
     explained = np.zeros(len(theta), dtype=bool)
     for number in np.flatnonzero(lost):
@@ -119,16 +135,12 @@ def notices(
         down, up = (2 * (here - value(theta + sign * way)) < FLAT for sign in (-1, 1))
         if number < model.rates and down != up:
             explained[number] = True
-            yield Notice(
-                "to_zero" if down else "to_infinity", (names[number],), {"rate": f"{np.exp(theta[number]):.1e}"}
-            )
+            yield Notice("to_zero" if down else "to_infinity", (names[number],), {"rate": _brief(theta[number])})
         elif number >= model.rates and down != up:
             explained[number] = True
-            yield Notice(
-                "separation", (names[number],), {"ratio": f"{np.exp(theta[number] / model.scale[number]):.1e}"}
-            )
-    for direction in flat.T:
-        parts = np.flatnonzero(np.abs(direction) > LOADING)
+            yield Notice("separation", (names[number],), {"ratio": _brief(theta[number] / model.scale[number])})
+    for direction, mine in zip(found.flat.T, found.lost.T, strict=True):
+        parts = np.flatnonzero(mine)
         if explained[parts].all():
             continue
         explained[parts] = True
@@ -137,20 +149,28 @@ def notices(
         yield _of_direction(model, theta, parts, np.sign(direction[parts]) * (up - down if up != down else 0))
     rest = lost & ~explained
     if rest.any():
-        yield Notice("flat", tuple(names[number] for number in np.flatnonzero(rest)), {})
+        yield _flat(tuple(names[number] for number in np.flatnonzero(rest)))
 
 
 def _of_direction(model: Model, theta: np.ndarray, parts: np.ndarray, running: np.ndarray) -> Notice:
     """Return what is said of parameters that only move together; ``running`` (parts,) is the sign of where they run."""
     effects = parts[parts >= model.rates]
     if running.any() and len(effects):
-        now = "; ".join(f"{np.exp(theta[number] / model.scale[number]):.1e}" for number in effects)
+        now = "; ".join(_brief(theta[number] / model.scale[number]) for number in effects)
         return Notice("separation", tuple(model.names[number] for number in effects), {"ratio": now})
     named = tuple(model.names[number] for number in parts)
-    now = "; ".join(f"{np.exp(theta[number]):.1e}" for number in parts)
+    now = "; ".join(_brief(theta[number]) for number in parts)
     if (running < 0).all() or (running > 0).all():
         return Notice("to_zero" if running[0] < 0 else "to_infinity", named, {"rate": now})
-    return Notice("flat", named, {})
+    return _flat(named)
+
+
+def _flat(names: tuple[str, ...]) -> Notice:
+    return Notice("flat" if len(names) > 1 else "flat_alone", names, {})
+
+
+def _brief(log: float) -> str:
+    return f"{np.exp(log):.1e}"
 
 
 def of_starts(minus2loglik: Sequence[float]) -> Iterator[Notice]:

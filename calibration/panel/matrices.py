@@ -19,8 +19,9 @@ MOST_RESIDUAL: Final = 1e-11
 """Largest entry of V diag V^-1 - Q, relative to the largest of Q."""
 MOST_TURNS: Final = 1e5
 """Largest rate times time for which rounding of the eigenvalues is harmless."""
-LEAST_PROBABILITY: Final = 1e-9
-"""Reachable probabilities below this are made by squaring."""
+LEAST_PROBABILITY: Final = 1e-8
+"""Reachable probabilities below this times the product of norms are made by squaring: eigenvectors give P to within
+rounding times that product, so the logarithm of a smaller one would be worse than 2e-8."""
 _SINGULAR: Final = 1e-250
 _SERIES: Final = 17
 """Terms of the exponential series beyond the number of states: 1/18! is below rounding."""
@@ -55,7 +56,7 @@ def reachable(moves: np.ndarray) -> np.ndarray:
 
 def legs_of(q: np.ndarray, of: np.ndarray, t: np.ndarray, reach: np.ndarray) -> Legs:
     """Return P of each leg: generator ``of`` (legs,) among ``q`` (generators, states, states), time ``t`` (legs,)."""
-    values, vectors, inverse, sound = _decomposed(q)
+    values, vectors, inverse, condition, sound = _decomposed(q)
     by_eigen = sound[of] & (np.abs(q).max(axis=(1, 2))[of] * t < MOST_TURNS)
     p = np.empty((len(of), *q.shape[1:]))
     at = np.flatnonzero(by_eigen)
@@ -63,7 +64,7 @@ def legs_of(q: np.ndarray, of: np.ndarray, t: np.ndarray, reach: np.ndarray) -> 
         mine = of[at]
         grown = np.exp(values[mine] * t[at, None])
         p[at] = ((vectors[mine] * grown[:, None, :]) @ inverse[mine]).real
-        drowned = (p[at][:, reach] < LEAST_PROBABILITY).any(axis=1)
+        drowned = (p[at][:, reach] < LEAST_PROBABILITY * condition[mine, None]).any(axis=1)
         by_eigen[at[drowned]] = False
     at = np.flatnonzero(~by_eigen)
     if len(at):
@@ -72,8 +73,8 @@ def legs_of(q: np.ndarray, of: np.ndarray, t: np.ndarray, reach: np.ndarray) -> 
     return Legs(p, q, of, t, values, vectors, inverse, by_eigen)
 
 
-def _decomposed(q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return eigenvalues, eigenvectors, their inverse, and where these can be trusted."""
+def _decomposed(q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return eigenvalues, eigenvectors, their inverse, the product of the norms of both, and where to trust them."""
     values, vectors = np.linalg.eig(q)
     sound = np.abs(np.linalg.det(vectors)) > _SINGULAR
     kept = np.where(sound[:, None, None], vectors, np.eye(q.shape[1]))
@@ -82,7 +83,7 @@ def _decomposed(q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
     with np.errstate(over="ignore", invalid="ignore"):
         residual = np.abs((kept * values[:, None, :]) @ inverse - q).max(axis=(1, 2))
     sound &= (condition < MOST_CONDITION) & (residual <= MOST_RESIDUAL * np.abs(q).max(axis=(1, 2)))
-    return values, kept, inverse, sound
+    return values, kept, inverse, condition, sound
 
 
 def adjoint(legs: Legs, weight: np.ndarray) -> np.ndarray:

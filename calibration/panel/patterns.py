@@ -65,6 +65,8 @@ class Patterns:
 
 def same_times(t: np.ndarray, largest: float) -> np.ndarray:
     """Return times with those that are the same within rounding made equal; alone they keep their value exactly."""
+    if not len(t):
+        return t
     values, inverse = np.unique(t, return_inverse=True)
     group = np.cumsum(np.r_[True, np.diff(values) > _ROUNDING * largest]) - 1
     first = np.flatnonzero(np.r_[True, np.diff(group) > 0])
@@ -86,14 +88,19 @@ def patterns_of(begin: np.ndarray, end: np.ndarray, z: np.ndarray, cuts: Sequenc
     """Return the patterns of intervals from ``begin`` to ``end`` (intervals,) at ``z`` (intervals, covariates)."""
     number, periods = len(begin), len(cuts) + 1
     largest = float(max(np.abs(begin).max(initial=0), np.abs(end).max(initial=0)))
-    row, first = together(*z.T) if z.shape[1] else (np.zeros(number, dtype=np.int64), np.zeros(1, dtype=int))
+    row, first = (
+        together(*z.T) if z.shape[1] else (np.zeros(number, dtype=np.int64), np.zeros(min(number, 1), dtype=int))
+    )
     rows = z[first]
     borders = np.array([-np.inf, *cuts, np.inf])
     if periods == 1:
         at, period, t = np.arange(number), np.zeros(number, dtype=int), end - begin
     else:
         t = np.minimum(end[:, None], borders[1:]) - np.maximum(begin[:, None], borders[:-1])
-        at, period = np.nonzero(t > _ROUNDING * largest)
+        lasts = t > _ROUNDING * largest
+        # An interval as short as rounding has one leg none the less.
+        lasts[np.arange(number), t.argmax(axis=1)] = True
+        at, period = np.nonzero(lasts)
         t = t[at, period]
     t = same_times(t, largest)
     leg, first = together(row[at], period, t)

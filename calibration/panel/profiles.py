@@ -14,6 +14,7 @@ from scipy.stats import chi2
 from sim.errors import InputError, Problem
 
 from .ascent import climb
+from .design import whole_numbers
 
 if TYPE_CHECKING:
     from .results import PanelFit
@@ -51,6 +52,7 @@ def profile(fit: PanelFit, a: object, b: object, points: int, period: int, level
     """
     if not 0 < level < 1:
         raise InputError([Problem("panel_level", key="level", values={"value": level})])
+    whole_numbers(points=(points, 1))
     model, likelihood = fit.model, fit.likelihood
     number = int(model.base[model.move(a, b), model.period(period)])
     free = np.arange(model.size) != number

@@ -17,10 +17,11 @@ from sim.errors import InputError, Problem, ResultError, nearest
 
 from ..samplers.seeds import generator
 from .data import Columns, Panel
-from .design import Model, written
+from .design import Model, finite, whole_numbers, written
 from .identification import Notice
 from .likelihood import Likelihood, likelihood_of
 from .matrices import legs_of
+from .patterns import together
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -193,7 +194,7 @@ class PanelFit:
     def probabilities(
         self, t: float = 1.0, at: At = None, start_time: float | None = None, level: float = 0.95
     ) -> pd.DataFrame:
-        """Return P(t) with intervals, one row a pair of states: from, to, probability, low, high.
+        """Return P(t) with intervals, one row a pair of states: t, from, to, probability, low, high.
 
         Limits are quantiles over 1,000 draws of the parameters from their normal approximation on the log scale;
         unidentified parameters are held at their estimate there, so intervals that depend on them are too narrow.
@@ -203,6 +204,7 @@ class PanelFit:
         states = list(self.states)
         return pd.DataFrame(
             {
+                "t": float(t),
                 "from": np.repeat(states, len(states)),
                 "to": np.tile(states, len(states)),
                 "probability": best.ravel(),
@@ -236,6 +238,8 @@ class PanelFit:
         """Return P(t) for each row of parameters."""
         if not np.isfinite(t) or t < 0:
             raise InputError([Problem("panel_length", key="t", values={"value": t})])
+        if start_time is not None and finite(start_time) is None:
+            raise InputError([Problem("panel_number", key="start_time", values={"value": start_time})])
         states = len(self.states)
         found = np.broadcast_to(np.eye(states), (len(theta), states, states))
         borders = np.array([-np.inf, *self.model.cuts, np.inf])
@@ -274,6 +278,7 @@ class PanelFit:
 
     def draws(self, n: int = DRAWS, seed: int = 1, at: At = None, period: int = 0) -> pd.DataFrame:
         """Return ``n`` draws of all rates from the normal approximation on the log scale, a column a move ``a → b``."""
+        whole_numbers(n=(n, 1), seed=(seed, 0))
         rates = self._generators(self._draws(n, seed), at, period)[:, *self.model.ends]
         return pd.DataFrame(rates, columns=[written(move) for move in self.moves])
 
@@ -320,6 +325,7 @@ class PanelFit:
         """
         from .simulation import like_the_data
 
+        whole_numbers(seed=(seed, 0))
         return like_the_data(self, seed)
 
     def parameter_draws(
@@ -413,8 +419,10 @@ class PanelFit:
         written_[0].write_text(json.dumps(_plain(self), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         if data:
             panel = self.data
-            frame = pd.DataFrame({"person": [str(one) for one in panel.persons[panel.person]], "time": panel.time})
-            frame["state"] = panel.state
+            names = pd.Series(panel.persons[panel.person]).infer_objects()
+            # Words and numbers do not go in one column: the number of the person tells 7 from "7".
+            names = names.map(str) if names.dtype == object else names
+            frame = pd.DataFrame({"number": panel.person, "person": names, "time": panel.time, "state": panel.state})
             for c in range(panel.x.shape[1]):
                 frame[f"x{c}"] = panel.x[:, c]
             frame.to_parquet(folder / DATA, index=False)
@@ -433,9 +441,10 @@ class PanelFit:
         if not (folder / DATA).is_file():
             return fit
         frame = pd.read_parquet(folder / DATA)
-        person, persons = pd.factorize(frame["person"])
+        person, first = together(frame["number"].to_numpy())
+        persons = frame["person"].iloc[first].to_numpy(dtype=object)
         x = frame[[f"x{c}" for c in range(len(fit.model.covariates))]].to_numpy(dtype=float)
-        panel = Panel(np.asarray(persons, dtype=object), person, frame["time"].to_numpy(), frame["state"].to_numpy(), x)
+        panel = Panel(persons, person, frame["time"].to_numpy(), frame["state"].to_numpy(), x)
         return replace(fit, panel=panel)
 
 

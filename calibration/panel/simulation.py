@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -16,11 +16,15 @@ import pandas as pd
 from sim.errors import InputError, Problem
 
 from ..samplers.seeds import generator
-from .data import Columns, checked_visits
-from .design import Model, declare, label, read_moves
+from .data import Columns, VisitRows, checked_visits
+from .design import Model, Pair, declare, finite, label, numbers_of, read_move, read_moves, whole_numbers, written
 
 if TYPE_CHECKING:
     from .results import PanelFit
+
+
+MOST_MOVES: Final = 1e7
+"""Highest rate times the whole time: as many steps may be needed, and at some thousand a second more take hours."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,10 @@ def histories(model: Model, theta: np.ndarray, visits: Visits, start: np.ndarray
     state = np.full(len(visits.person), -1)
     state[first] = start
     exact = np.isin(np.arange(len(model.states)), [model.states.index(one) for one in model.exact])
-    into = _destinations(model)
     z = model.standardised(visits.x)
     borders = np.array([*model.cuts, np.inf])
     entered: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    who = np.flatnonzero((first < last) & ~(exact[start] & model.absorbing[start]))
+    who = np.flatnonzero(first < last)
     row, now, here = first[who], visits.time[first[who]], np.asarray(start)[who]
     final = last[who]
     while len(row):
@@ -70,7 +73,7 @@ def histories(model: Model, theta: np.ndarray, visits: Visits, start: np.ndarray
         jumps = jump < border
         # The first move whose summed rate passes the draw; never one without a rate.
         move = np.minimum((summed <= chosen[:, None]).sum(axis=1), summed.shape[1] - 1)
-        here = np.where(jumps, into[move], here)
+        here = np.where(jumps, model.ends[1, move], here)
         now = np.where(jumps, jump, border)
         gone = jumps & exact[here]
         if gone.any():
@@ -86,10 +89,6 @@ def histories(model: Model, theta: np.ndarray, visits: Visits, start: np.ndarray
     states = np.concatenate([state[seen], *(one[2] for one in entered)])
     order = np.lexsort((times, rows))
     return Seen(rows[order], times[order], states[order])
-
-
-def _destinations(model: Model) -> np.ndarray:
-    return np.asarray(model.ends[1])
 
 
 def simulate_panel(
@@ -119,8 +118,11 @@ def simulate_panel(
     """
     frame = visits if isinstance(visits, pd.DataFrame) else _shared(visits, persons, person, time)
     pairs, problems = read_moves(list(rates))
-    names = tuple(dict.fromkeys(str(name) for name, _ in effects or ()))
-    acts = {name: [move for other, move in effects or () if other == name] for name in names}
+    whole_numbers(seed=(seed, 0))
+    given, wrong = _effects(effects)
+    problems += wrong
+    names = tuple(dict.fromkeys(name for name, _ in given))
+    acts = {name: [move for other, move in given if other == name] for name in names}
     states = tuple(dict.fromkeys(one for pair in pairs for one in pair))
     if problems:
         raise InputError(problems)
@@ -130,17 +132,18 @@ def simulate_panel(
     problems += wrong
     theta = np.zeros(model.size)
     for m, value in enumerate(rates.values()):
-        values = np.atleast_1d(np.asarray(value, dtype=float))
-        if len(values) not in (1, model.periods) or not (np.isfinite(values).all() and (values >= 0).all()):
-            shown = {"key": " → ".join(pairs[m]), "value": value, "number": model.periods}
+        values = numbers_of(value)
+        if len(values) not in (1, model.periods) or not (values >= 0).all():
+            shown = {"key": written(pairs[m]), "value": value, "number": model.periods}
             problems.append(Problem("panel_start_value", key="rates", values=shown))
             continue
         with np.errstate(divide="ignore"):
             theta[model.base[m]] = np.log(np.broadcast_to(values, (model.periods,)))
     if problems or read is None:
         raise InputError(problems)
-    for (name, (a, b)), value in (effects or {}).items():
+    for (name, (a, b)), value in given.items():
         theta[model.effect[model.covariate(name), model.move(a, b)]] = value
+    _refuse_endless(model, theta, read)
     luck = generator(seed, "panel_simulation")
     people = int(read.person.max()) + 1
     begin = _beginnings(model, start, people, luck)
@@ -152,6 +155,35 @@ def simulate_panel(
     return pd.DataFrame(held).infer_objects()
 
 
+def _effects(effects: Mapping[Any, Any] | None) -> tuple[dict[tuple[str, Pair], float], list[Problem]]:
+    """Return effects by covariate and move, and what is wrong with them."""
+    found: dict[tuple[str, Pair], float] = {}
+    problems = []
+    for key, value in (effects or {}).items():
+        pair = read_move(key[1]) if isinstance(key, tuple) and len(key) == 2 else None
+        log_ratio = finite(value)
+        if pair is None:
+            problems.append(Problem("panel_start_key", key="effects", values={"value": key}))
+        elif log_ratio is None:
+            problems.append(Problem("panel_number", key=f"effects: {key[0]}", values={"value": value}))
+        else:
+            found[str(key[0]), pair] = log_ratio
+    return found, problems
+
+
+def _refuse_endless(model: Model, theta: np.ndarray, visits: VisitRows) -> None:
+    """Raise ``InputError`` when people would move so often between two visits that making it would not end."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        z = np.nan_to_num(model.standardised(visits.x))
+        most = max(
+            float(np.exp(model.log_rates(theta, np.full(len(z), period), z)).max(initial=0))
+            for period in range(model.periods)
+        )
+    span = float(np.ptp(visits.time)) if len(visits.time) else 0.0
+    if most * span > MOST_MOVES:
+        raise InputError([Problem("panel_endless", key="rates", values={"value": f"{most:.3g}", "span": f"{span:g}"})])
+
+
 def _as_given(rates: Mapping[tuple[Any, Any], Any], state: str) -> Any:
     """Return a state as the user wrote it, a whole number where it was one."""
     return next(one for pair in rates for one in pair if label(one) == state)
@@ -160,7 +192,9 @@ def _as_given(rates: Mapping[tuple[Any, Any], Any], state: str) -> Any:
 def _shared(times: Sequence[float], persons: int | None, person: str, time: str) -> pd.DataFrame:
     if persons is None or persons < 1:
         raise InputError([Problem("whole_at_least", key="persons", values={"value": persons, "low": 1})])
-    moments = np.asarray(times, dtype=float)
+    moments = numbers_of(times)
+    if not len(moments):
+        raise InputError([Problem("panel_times", key="visits", values={"value": times})])
     return pd.DataFrame({person: np.repeat(np.arange(1, persons + 1), len(moments)), time: np.tile(moments, persons)})
 
 

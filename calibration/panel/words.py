@@ -38,8 +38,12 @@ def summary(fit: PanelFit, lang: str) -> str:
     parts += [say("rates"), _rates(fit, lang)]
     if fit.model.covariates:
         parts += [say("ratios"), _ratios(fit, lang)]
-    parts += [say("sojourn"), _sojourn(fit, lang), say("warnings")]
-    parts += ["\n".join(f"- {one.words(lang)}" for one in fit.warnings) or say("no_warnings"), say("notes", **counts)]
+    parts += [say("sojourn"), _sojourn(fit, lang)]
+    if fit.maximised or fit.warnings:
+        # Where nothing was fitted nothing was asked of the data, so nothing is said of what they tell.
+        words = "\n".join(f"- {one.words(lang)}" for one in fit.warnings)
+        parts += [say("warnings"), words or say("no_warnings")]
+    parts.append(say("notes", **counts))
     return "\n\n".join(parts) + "\n"
 
 

@@ -172,6 +172,19 @@ def test_ten_rows_of_a_kind_are_named_and_the_others_counted(tmp_path: Path) -> 
         ),
         ({"start": {MOVES[0]: 1}, "maximise": False}, [("panel_start_missing", "start", None)]),
         ({"starts": 0}, [("whole_at_least", "starts", None)]),
+        ({"starts": 2.5, "seed": -1}, [("whole_at_least", "starts", None), ("whole_at_least", "seed", None)]),
+        ({"moves": "well"}, [("panel_moves_form", "moves", None)]),
+        ({"moves": [*MOVES, ("ill", None)]}, [("panel_move_form", "moves", None)]),
+        ({"moves": [*MOVES, 7]}, [("panel_move_form", "moves", None)]),
+        ({"covariates": {"age": "all"}}, [("panel_moves_form", "covariates: age", None)]),
+        ({"covariates": {"age": MOVES[0]}}, [("panel_moves_form", "covariates: age", None)]),
+        ({"covariates": {"age": [3]}}, [("panel_move_form", "covariates: age", None)]),
+        ({"covariates": ["age"], "constrain": {"age": 3}}, [("panel_constrain", "constrain: age", None)]),
+        ({"covariates": ["age"], "constrain": {"age": MOVES}}, [("panel_constrain", "constrain: age", None)]),
+        ({"cuts": [1], "constrain": {"cuts": "some"}}, [("panel_moves_form", "constrain: cuts", None)]),
+        ({"cuts": float("nan")}, [("panel_cuts", "cuts", None)]),
+        ({"start": {MOVES[0]: "fast"}}, [("panel_start_value", "start", None)]),
+        ({"start": {("age", ("well",)): 1}, "covariates": ["age"]}, [("panel_start_key", "start", None)]),
     ],
     ids=lambda value: ", ".join(value) if isinstance(value, dict) else "",
 )
@@ -202,6 +215,42 @@ def test_dates_are_not_numbers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "turned",
+    [
+        lambda time: pd.to_timedelta(time, "D"),
+        lambda time: pd.PeriodIndex.from_ordinals(time, freq="M"),
+        lambda time: time + 1j,
+        lambda time: pd.to_datetime("2020-01-01", utc=True) + pd.to_timedelta(time, "D"),
+    ],
+    ids=["lengths", "periods", "complex", "zones"],
+)
+def test_columns_that_hold_other_things_than_numbers_are_refused(tmp_path: Path, turned: Any) -> None:
+    """Turned into numbers they would be nanoseconds, or months since 1970."""
+    frame = read(GOOD, tmp_path)
+    found = refused(frame.assign(time=turned(frame["time"])))
+    assert {one.kind for one in found} == {"panel_text"}
+    assert len(found) == len(frame)
+
+
+def test_a_name_that_two_columns_have_is_refused(tmp_path: Path) -> None:
+    frame = read(GOOD, tmp_path)
+    twice = pd.concat([frame, frame[["state"]]], axis=1)
+    assert [(one.kind, one.key) for one in refused(twice)] == [("panel_column_twice", "state")]
+
+
+@pytest.mark.filterwarnings("ignore::calibration.panel.identification.PanelWarning")
+def test_one_of_a_kind_needs_no_list_and_twice_the_same_is_once(tmp_path: Path) -> None:
+    frame = read(GOOD, tmp_path)
+    one = fit_panel(frame, MOVES, covariates="age", cuts=1, exact="dead", starts=1)
+    same = fit_panel(frame, MOVES, covariates=["age", "age"], cuts=[1], exact=["dead", "dead"], starts=1)
+    assert one.minus2loglik == same.minus2loglik
+    assert same.model.exact == ("dead",)
+    nothing = fit_panel(frame, MOVES, cuts=None, exact=None, starts=1)
+    assert nothing.model.periods == 1
+    assert nothing.model.exact == ()
+
+
+@pytest.mark.parametrize(
     ("options", "kind"),
     [
         ({"persons": 0}, "whole_at_least"),
@@ -213,6 +262,12 @@ def test_dates_are_not_numbers(tmp_path: Path) -> None:
         ({"effects": {("age", ("well", "dead")): 1}}, "panel_move_unknown"),
         ({"visits": pd.DataFrame({"person": [1, 1], "time": [1, 0]})}, "panel_time_falls"),
         ({"visits": pd.DataFrame({"person": [1, 1]})}, "panel_column"),
+        ({"visits": []}, "panel_times"),
+        ({"seed": -1}, "whole_at_least"),
+        ({"rates": {MOVES[0]: "fast"}}, "panel_start_value"),
+        ({"effects": {"age": 1}}, "panel_start_key"),
+        ({"effects": {("age", MOVES[0]): float("inf")}}, "panel_number"),
+        ({"rates": {MOVES[0]: 1e9, MOVES[1]: 1}}, "panel_endless"),
     ],
     ids=lambda value: ", ".join(value) if isinstance(value, dict) else "",
 )
@@ -234,6 +289,11 @@ def test_made_up_panels_refuse_what_they_cannot_use(options: dict[str, Any], kin
         (("--panel", "nowhere.csv"), ("nowhere.csv",)),
         (("--panel", "good.csv", "--moves", "good.csv"), ("good.csv", "from")),
         (("--panel", "good.csv", "--unit", "decade"), ("--unit", "decade")),
+        (
+            ("--panel", "no.parquet", "--moves", "no.csv", "--unit", "decade", "--netcdf", "--seed", "-1"),
+            ("no.parquet: ", "No such file", "no.csv: ", "--unit", "--netcdf", "--seed"),
+        ),
+        (("--panel", "good.csv", "--cut", "soon"), ("--cut", " number.|et tal.")),
         (("--panel", "good.csv", "--seed", "-1"), ("--seed",)),
         (("--panel", "good.csv", "--person", "who"), ("who",)),
         (("--panel", "good.csv", "--exact", "ded"), ("--exact", "dead")),
@@ -253,6 +313,7 @@ def test_wrong_use_of_the_command_exits_2_and_writes_nothing(
     assert run.main(["calibrate", *arguments, "--lang", lang]) == 2
     told = capsys.readouterr()
     assert told.out == ""
-    assert all(word in told.err for word in words)
+    assert all(any(one in told.err for one in word.split("|")) for word in words)
+    assert "whole" not in told.err or "--seed" in words
     assert "Traceback" not in told.err
     assert {path.name for path in tmp_path.iterdir()} == {"good.csv", "moves.csv"}
