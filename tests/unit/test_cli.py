@@ -198,9 +198,8 @@ def test_list_names_everything_in_both_languages(cli: Call, what: str):
     danish, english = (cli("list", what, "--lang", lang).out for lang in LANGUAGES)
     assert danish != english
     assert danish == cli("list", what).out
-    for key in expected():
-        assert re.search(rf"^{re.escape(key)}\s", danish, re.MULTILINE)
-        assert re.search(rf"^{re.escape(key)}\s", english, re.MULTILINE)
+    for words in (danish, english):
+        assert set(expected()) <= {line.partition(" ")[0] for line in words.splitlines()}
 
 
 def test_the_list_of_parameters_names_the_structures_that_tell_them_apart(cli: Call):
