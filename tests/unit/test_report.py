@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -297,8 +297,14 @@ def _sensitivity() -> pd.DataFrame:
     )
 
 
-def make_result(folder: Path, kind: str = "compare", replicates: int = 20) -> Path:
-    """Write a small finished result with every file a report reads."""
+SECTIONS = ("flows", "observed", "population", "pyramid", "queues", "sensitivity")
+"""Files that make a section of their own; drawing is what takes the time of a report."""
+
+
+def make_result(
+    folder: Path, kind: str = "compare", replicates: int = 20, sections: Collection[str] | None = None
+) -> Path:
+    """Write a small finished result with every file a report reads, or of those that make a section only some."""
     folder.mkdir()
     ids = ["baseline", "jobs"] if kind == "compare" else ["jobs"]
     every, summary = _outcomes(ids)
@@ -314,7 +320,8 @@ def make_result(folder: Path, kind: str = "compare", replicates: int = 20) -> Pa
         proof = {"untouched_identical": True, "touched": 260, "untouched": 4578, "pairs": pairs}
         (folder / "pairing.json").write_text(json.dumps(proof), encoding="utf-8")
     for name, frame in files.items():
-        frame.to_csv(folder / f"{name}.csv", index=False)
+        if sections is None or name not in SECTIONS or name in sections:
+            frame.to_csv(folder / f"{name}.csv", index=False)
     manifest = {
         "jobveje": "0.1.0",
         "command": f"jobveje {kind} leisure_jobs.yaml",
@@ -580,7 +587,7 @@ def with_a_third_scenario(folder: Path) -> Path:
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_participants_are_told_of_only_when_one_scenario_is_compared(tmp_path: Path, lang: str) -> None:
-    folder = make_result(tmp_path / "r")
+    folder = make_result(tmp_path / "r", sections=())
     said = text("report.headline_participants", lang).partition("{")[0]
     one = read(folder, lang)
     several = read(with_a_third_scenario(folder), lang)
@@ -596,7 +603,7 @@ def test_participants_are_told_of_only_when_one_scenario_is_compared(tmp_path: P
 
 def test_each_scenario_has_its_number_of_touched_residents(tmp_path: Path) -> None:
     lived = "af de 2.419, der har boet i området, berørt;"
-    assert f"I hver gentagelse er i gennemsnit 130 {lived}" in read(make_result(tmp_path / "r")).text
+    assert f"I hver gentagelse er i gennemsnit 130 {lived}" in read(make_result(tmp_path / "r", sections=())).text
     words = read(with_a_third_scenario(tmp_path / "r")).text
     assert f"i gennemsnit 130 (»Fritidsjob«) og 9,5 (»Flere fritidsjob«) {lived}" in words
     assert "(kontrolleret i alle 4 par)" in words
@@ -616,7 +623,7 @@ def quiet(folder: Path, last: str, start: str = "2012-01") -> str:
 
 
 def test_lives_that_are_the_same_beside_a_queue_are_not_called_untouched(tmp_path: Path) -> None:
-    folder = make_result(tmp_path / "r")
+    folder = make_result(tmp_path / "r", sections=())
     words = quiet(folder, "2016-12")
     assert text("report.headline_quiet", "da", scenario="»Fritidsjob«", base="»Grundforløb«") in words
     assert "i gennemsnit 130 af de 2.419, der har boet i området." in words
@@ -628,7 +635,7 @@ def test_lives_that_are_the_same_beside_a_queue_are_not_called_untouched(tmp_pat
 
 
 def test_a_run_too_short_for_the_yearly_measure_says_so(tmp_path: Path) -> None:
-    folder = make_result(tmp_path / "r")
+    folder = make_result(tmp_path / "r", sections=())
     december = f"»{MEASURES['leisure_job_26h'].label('da')}« opgøres kun i december i hele år: i denne kørsel er "
     assert december + "den sidste dec. 2013, før indsatsen begynder." in quiet(folder, "2013-12", "2014-01")
     assert "opgøres kun" not in quiet(folder, "2013-12", "2013-12")
@@ -638,7 +645,7 @@ def test_a_run_too_short_for_the_yearly_measure_says_so(tmp_path: Path) -> None:
 
 
 def test_a_difference_that_is_gone_at_the_end_is_still_told(tmp_path: Path) -> None:
-    folder = make_result(tmp_path / "r")
+    folder = make_result(tmp_path / "r", sections=())
     frame = _differences()
     frame.loc[frame["month"] == "2016-12", ["estimate", "se", "low", "high"]] = 0.0
     frame.to_csv(folder / "differences.csv", index=False)
@@ -646,7 +653,7 @@ def test_a_difference_that_is_gone_at_the_end_is_still_told(tmp_path: Path) -> N
 
 
 def test_people_nobody_counts_in_the_base_need_no_mark(tmp_path: Path) -> None:
-    folder = make_result(tmp_path / "r")
+    folder = make_result(tmp_path / "r", sections=())
     frame = _differences()
     unsure = frame[frame["measure"] == "neet"].assign(estimate=3.0, se=3.0, low=0.0, high=9.0)
     pd.concat([frame, unsure.assign(measure="never_served")]).to_csv(folder / "differences.csv", index=False)
@@ -687,7 +694,7 @@ def test_numbers_that_move_the_headline_are_counted_listed_and_marked_when_doubt
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_when_no_number_moves_the_headline_the_page_says_how_many_were_tried(tmp_path: Path, lang: str) -> None:
-    folder = make_result(tmp_path / "r")
+    folder = make_result(tmp_path / "r", sections=("sensitivity",))
     still = _sensitivity().iloc[2:].assign(shift_high=float("nan"))
     still.to_csv(folder / "sensitivity.csv", index=False)
     found = read(folder, lang)
@@ -764,7 +771,7 @@ def test_the_course_table_balances(simulated: Path) -> None:
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_the_fit_is_judged_only_when_the_shares_are_computed_well_enough(tmp_path: Path, lang: str) -> None:
-    folder = make_result(tmp_path / "r")
+    folder = make_result(tmp_path / "r", sections=("flows", "observed"))
     fine = read(folder, lang)
     name = text("report.quoted", lang, title=TITLES["baseline"][lang])
     score = text("report.observed_sentence", lang, targets=3, inside=1, one=1, two=2, scenario=name)
@@ -792,7 +799,7 @@ def test_the_fit_is_judged_only_when_the_shares_are_computed_well_enough(tmp_pat
 
 
 def test_the_test_itself_with_too_few_replicates_asks_for_more(tmp_path: Path) -> None:
-    folder = make_result(tmp_path / "r")
+    folder = make_result(tmp_path / "r", sections=("flows", "observed"))
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     manifest["scenarios"][0]["population"] = {"recipe": "cohorts_2011", "residents": 14892}
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
@@ -812,7 +819,7 @@ def test_one_real_replicate_makes_a_page_without_intervals(tmp_path: Path) -> No
 
 
 def test_hidden_difference_is_called_so_with_the_replicates_it_takes(tmp_path: Path) -> None:
-    folder = make_result(tmp_path / "r")
+    folder = make_result(tmp_path / "r", sections=())
     frame = _differences()
     frame["se"] = frame["se"].where(frame["measure"] != "leisure_job_26h", 0.0611)
     frame.to_csv(folder / "differences.csv", index=False)
@@ -824,7 +831,7 @@ def test_hidden_difference_is_called_so_with_the_replicates_it_takes(tmp_path: P
 
 
 def test_lives_that_are_all_the_same_are_called_the_same(tmp_path: Path) -> None:
-    folder = make_result(tmp_path / "r")
+    folder = make_result(tmp_path / "r", sections=())
     same = _differences().assign(estimate=0.0, se=0.0, low=0.0, high=0.0)
     same.to_csv(folder / "differences.csv", index=False)
     said = text("report.headline_same", "da", scenario="»Fritidsjob«", base="»Grundforløb«")
@@ -859,7 +866,7 @@ def test_one_replicate_gives_numbers_and_no_claim(tmp_path: Path, lang: str) -> 
 
 
 def test_measures_that_never_differ_are_named_not_tabled(tmp_path: Path) -> None:
-    folder = make_result(tmp_path / "r")
+    folder = make_result(tmp_path / "r", sections=())
     frame = _differences()
     frame.loc[frame["measure"] == "neet", ["estimate", "se", "low", "high"]] = 0.0
     frame.to_csv(folder / "differences.csv", index=False)
@@ -868,7 +875,7 @@ def test_measures_that_never_differ_are_named_not_tabled(tmp_path: Path) -> None
 
 
 def test_broken_pairing_is_an_alarm(tmp_path: Path) -> None:
-    folder = make_result(tmp_path / "r")
+    folder = make_result(tmp_path / "r", sections=())
     proof = json.loads((folder / "pairing.json").read_text(encoding="utf-8"))
     broken = json.dumps({**proof, "untouched_identical": False})
     (folder / "pairing.json").write_text(broken, encoding="utf-8")
@@ -878,7 +885,7 @@ def test_broken_pairing_is_an_alarm(tmp_path: Path) -> None:
 
 
 def test_paths_that_differ_are_drawn_for_each_scenario(tmp_path: Path) -> None:
-    folder = make_result(tmp_path / "r")
+    folder = make_result(tmp_path / "r", sections=("flows",))
     assert "tegnes ikke igen" in read(folder).text
     frame = _flows(["baseline", "jobs"])
     frame.loc[(frame["scenario"] == "jobs") & (frame["group_2"] == "job_ready"), "persons"] *= 2
@@ -908,7 +915,7 @@ def test_a_manifest_alone_gives_a_page(tmp_path: Path, kind: str) -> None:
 
 
 def test_titles_and_notes_cannot_break_the_page(tmp_path: Path) -> None:
-    folder = make_result(tmp_path / "r")
+    folder = make_result(tmp_path / "r", sections=())
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     manifest["scenarios"][1]["title"]["da"] = '<b>"$x$" & {co}</b>'
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
