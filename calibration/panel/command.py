@@ -121,7 +121,7 @@ def write_folder(fit: PanelFit, asked: Asked, folder: Path, lang: str, command: 
     for name in CSV_TABLES:
         fit.table(name).to_csv(folder / f"{name}.csv", index=False, float_format="%.10g", lineterminator="\n")
     (folder / f"summary.{lang}.md").write_text(fit.summary(lang), encoding="utf-8")
-    write_figures(fit, folder / "figures", lang)
+    write_figures(fit, folder / "figures", lang, PICTURES)
     fit.draws(DRAWS, asked.seed).to_parquet(folder / DRAWS_FILE, index=False)
     draws = _hand_over(fit, folder, asked, lang)
     write_json(folder / MANIFEST, _manifest(fit, asked, lang, command) | {"draws": draws})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,11 +55,11 @@ def plot(fit: PanelFit, kind: str, lang: str, **options: Any) -> Figure:
     return FIGURES[kind](fit, lang, **options)
 
 
-def write_figures(fit: PanelFit, folder: Path, lang: str) -> list[Path]:
-    """Write the figures that need no choice into ``folder`` and return the files."""
+def write_figures(fit: PanelFit, folder: Path, lang: str, kinds: Sequence[str]) -> list[Path]:
+    """Write the figures ``kinds`` into ``folder`` and return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     found = []
-    for kind in ("rates", "prevalence"):
+    for kind in kinds:
         path = folder / f"{kind}.png"
         plot(fit, kind, lang).savefig(path, dpi=96, metadata={"Software": None})
         found.append(path)

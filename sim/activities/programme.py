@@ -186,7 +186,7 @@ class Programme:
         self._activity = np.array([activities.index(plan.activity) for plan in plans], dtype=np.int64)
         room = int(rows * (1 + NEWCOMERS_A_MONTH * months))
         self._room = len(plans), len(activities)
-        self._held, self._columns = room_for(room, *self._room)
+        self._table, self._held = room_for(room, *self._room)
         self._kind = np.array([types[plan.activity].kind for plan in plans], dtype=object)
         self._read(plans, [types[plan.activity] for plan in plans], months)
         self._none = np.zeros(len(plans), dtype=bool)
@@ -370,14 +370,14 @@ class Programme:
 
     def _grow(self, people: Population) -> None:
         """Hold all residents: those appended since have not heard of any activity."""
-        rows, room = len(people), len(self._held)
+        rows, room = len(people), len(self._table)
         if rows > room:
             more = rows - room + room // 4
-            held = self._held
-            self._held, self._columns = room_for(room + more, *self._room)
-            self._held[:room] = held
+            table = self._table
+            self._table, self._held = room_for(room + more, *self._room)
+            self._table[:room] = table
             self._covered = _wider(self._covered, more, 0)
-            self._place = np.full(len(self._held), -1, dtype=np.int32)
+            self._place = np.full(len(self._table), -1, dtype=np.int32)
             self._traits, self._group = _wider(self._traits, more, 0), _wider(self._group, more, 0)
             self.busy = _wider(self.busy, more, 0)
             self._seen = _wider(self._seen, more, int(_AWAY))
@@ -386,9 +386,8 @@ class Programme:
             for bit, has in enumerate(TRAITS.values()):
                 self._traits[new] |= has(people, new).astype(np.uint8) << np.uint8(bit)
             self._group[new] = group_of(people.sex[new], people.origin[new], people.barriers[new])
-            numbers, keys, *_ = self._columns
-            numbers[new] = packed(people.birth[new], self._group[new], self._traits[new])
-            keys[new] = self._stream.keys[new]
+            self._held.packed[new] = packed(people.birth[new], self._group[new], self._traits[new])
+            self._held.keys[new] = self._stream.keys[new]
             self._known = rows
 
     def _look(self, people: Population) -> tuple[Who, np.ndarray, np.ndarray]:
@@ -403,9 +402,9 @@ class Programme:
         before = self._seen[changed]
         self._seen[:rows] = here
         columns = (people.birth, people.state, self._group[:rows], people.in_area, self._traits[:rows])
-        numbers = self._columns[0]
+        numbers = self._held.packed
         numbers[changed] = now_in(numbers[changed], people.state[changed], people.in_area[changed])
-        return Who(*columns, *self._columns), changed, before
+        return Who(*columns, *self._held), changed, before
 
     # --- the steps of a month
 
@@ -429,7 +428,7 @@ class Programme:
     def _stand(self, row: np.ndarray, course: np.ndarray, code: np.ndarray | int) -> None:
         """Let residents stand with the activities of courses as the codes say."""
         codes = np.broadcast_to(np.uint8(code), row.shape)
-        stand(self._stream.engine, self._columns[-1], row, self._activity[course], codes)
+        stand(self._stream.engine, self._held.status, row, self._activity[course], codes)
 
     def _draw(self, decision: str, month: int, entries: np.ndarray, occurrence: int = 0) -> np.ndarray:
         """Return each one's draw for ``decision`` about that course."""
@@ -683,11 +682,11 @@ class Programme:
             since = np.maximum(months + 1 - self._first[:, None], 0)
             added = np.floor(np.stack([since, np.maximum(since - 1, 0)]) * self._additional[:, None] + 1e-9)
             opening = (self._kind == "opening")[:, None]
-            found = np.where(opening, added[0] - added[1], self._places_in(months)).astype(np.int64)
+            opens = np.where(opening, added[0] - added[1], self._places_in(months)).astype(np.int64)
             shut = (months < self._first[:, None]) | (months > self._until[:, None])
-            found[shut | (self._kind == "lever")[:, None]] = 0
-            self._opens = found
-        found = self._opens[:, month]
+            opens[shut | (self._kind == "lever")[:, None]] = 0
+            self._opens = opens
+        found: np.ndarray = self._opens[:, month]
         return found
 
     def _put_in_order(self, month: int, people: Population) -> None:
@@ -844,21 +843,21 @@ class Programme:
 
     def unserved_by(self, code: int) -> np.ndarray:
         """Return which residents have queued for the activity of course ``code`` and got no place in it so far."""
-        return np.isin(standing(self._columns[-1], slice(None), self._activity[code]), (WAITING, UNSERVED))
+        return np.isin(standing(self._held.status, slice(None), self._activity[code]), (WAITING, UNSERVED))
 
     def unserved(self, people: Population) -> np.ndarray:
         """Return which residents have queued for some activity and got no place in it so far."""
         self._grow(people)
         found = np.zeros(len(people), dtype=bool)
         for activity in range(self._room[1]):
-            found |= np.isin(standing(self._columns[-1], slice(len(people)), activity), (WAITING, UNSERVED))
+            found |= np.isin(standing(self._held.status, slice(len(people)), activity), (WAITING, UNSERVED))
         return found
 
     @property
     def nbytes(self) -> int:
         """Bytes held for the residents there have been so far, whatever happens."""
-        held = (self._place, self._traits, self._group, self._covered, self._seen, self._held)
-        share = self._known / max(len(self._held), 1)
+        held = (self._place, self._traits, self._group, self._covered, self._seen, self._table)
+        share = self._known / max(len(self._table), 1)
         return int(share * sum(column.nbytes for column in held))
 
     # --- counting

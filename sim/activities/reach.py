@@ -54,6 +54,7 @@ class Waits:
             self._held = wider
         order = np.argsort(month, kind="stable")
         month = month[order]
+        # Sorted by month, each lies behind those of its month that were there before.
         place = np.arange(len(month)) + (before + number - number.cumsum())[month]
         self._held[0, month, place], self._held[1, month, place] = course[order], row[order]
 

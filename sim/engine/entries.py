@@ -51,18 +51,27 @@ def _words(number: int, each: int) -> int:
     return -(-number // each)
 
 
-def room_for(rows: int, courses: int, activities: int) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+class Held(NamedTuple):
+    """The last four columns of :class:`Who`, views on one row a resident."""
+
+    packed: np.ndarray
+    keys: np.ndarray
+    pending: np.ndarray
+    status: np.ndarray
+
+
+def room_for(rows: int, courses: int, activities: int) -> tuple[np.ndarray, Held]:
     """Return room for what is looked up about ``rows`` residents, of whom nothing is known yet, and the columns in it.
 
-    A row holds one number packed, the person key, a bit for each course, three for each activity: the last four columns
-    of :class:`Who`.
+    A row holds one number packed, the person key, a bit for each course, three for each activity.
     """
     width = 2 + _words(courses, 64) + _words(activities, _STANDINGS)
     room = np.zeros(rows * width + _LINE // 8, dtype=np.uint64)
     # A row of a full line of the cache should not lie across two.
     first = -room.ctypes.data % _LINE // 8
-    held = room[first : first + rows * width].reshape(rows, width)
-    return held, (held[:, 0], held[:, 1], *np.split(held[:, 2:], [_words(courses, 64)], axis=1))
+    table = room[first : first + rows * width].reshape(rows, width)
+    pending, status = np.split(table[:, 2:], [_words(courses, 64)], axis=1)
+    return table, Held(table[:, 0], table[:, 1], pending, status)
 
 
 def standing(status: np.ndarray, row: np.ndarray | slice, activity: np.ndarray | int) -> np.ndarray:
@@ -147,8 +156,7 @@ _POWER[[(_DE_BRUIJN << power & (1 << 64) - 1) >> 58 for power in range(64)]] = n
 
 def as_bits(mask: np.ndarray) -> np.ndarray:
     """Return, uint64, the last axis of a mask in words of 64 bits, the lowest first."""
-    words = -(-mask.shape[-1] // 64)
-    wide = np.zeros((*mask.shape[:-1], words * 64), dtype=bool)
+    wide = np.zeros((*mask.shape[:-1], _words(mask.shape[-1], 64) * 64), dtype=bool)
     wide[..., : mask.shape[-1]] = mask
     return np.packbits(wide, axis=-1, bitorder="little").view("<u8").astype(np.uint64)
 

@@ -681,9 +681,12 @@ def heard(  # type: ignore[no-untyped-def]
     stood = np.empty(entries.shape[1], dtype=np.uint64)
     for i in range(entries.shape[1]):
         stood[i] = status[entries[1, i], activity[entries[0, i]] // 21]
-    courses = np.zeros(before.shape[0], dtype=np.int64)
+    # Where another entry can be of the same resident and activity: they must be asked who has been taken.
+    shared = np.full(before.shape[0], brought > 0)
+    known = np.zeros(before.shape[0], dtype=np.bool_)
     for kind in activity:
-        courses[kind] += 1
+        shared[kind] |= known[kind]
+        known[kind] = True
     for i in range(entries.shape[1]):
         course = entries[0, i]
         row = entries[1, i]
@@ -716,9 +719,7 @@ def heard(  # type: ignore[no-untyped-def]
                     continue
         kind = activity[course]
         word, place = kind // 21, three * numba.uint64(kind % 21)
-        # Only where another entry can be of the same resident and activity may who stood new have been taken since.
-        again_possible = brought > 0 or courses[kind] > 1
-        stand = numba.int64(((status[row, word] if again_possible else stood[i]) >> place) & all_three)
+        stand = numba.int64(((status[row, word] if shared[kind] else stood[i]) >> place) & all_three)
         free = stand in (new, taken)
         for k in range(before.shape[1]):
             other = before[kind, k]
@@ -727,7 +728,7 @@ def heard(  # type: ignore[no-untyped-def]
                 if numba.int64((status[row, other // 21] >> apart) & all_three) == enrolled:
                     free = False
         if free and stand == new:
-            if again_possible:
+            if shared[kind]:
                 # Marked until the end, so that a later entry finds the resident taken.
                 status[row, word] |= all_three << place
             can[n_can] = i
@@ -745,7 +746,7 @@ def heard(  # type: ignore[no-untyped-def]
             n_again += 1
     for i in can[:n_can]:
         kind = activity[entries[0, i]]
-        if brought > 0 or courses[kind] > 1:
+        if shared[kind]:
             status[entries[1, i], kind // 21] &= ~(all_three << (three * numba.uint64(kind % 21)))
     return can[:n_can], yes[:n_can], again[:n_again]
 
